@@ -1,0 +1,1 @@
+//! Where inputs come from: the kernel, the cluster's configuration, a tape.

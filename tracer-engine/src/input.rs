@@ -1,0 +1,17 @@
+//! The closed set of things that can be told to the engine. Time and loss are inputs like any other.
+
+use crate::mesh::facts::Delta;
+use crate::net::Ktime;
+use crate::socket::SocketEvent;
+
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The kernel said something about a socket.
+    Socket(SocketEvent),
+    /// The cluster changed, or was learnt, at `at`.
+    Facts { at: Ktime, delta: Delta },
+    /// It is `at` now: decide what is due. `Engine::next_tick` says when the next one is wanted.
+    Tick(Ktime),
+    /// `count` kernel events were lost by `at`: absence of evidence strikes out nothing for flows alive then.
+    Lost { at: Ktime, count: u64 },
+}

@@ -1,0 +1,2 @@
+//! What the cluster's configuration says.
+pub mod facts;

@@ -1,0 +1,216 @@
+//! What leaves the engine. `tracer-daemon::sink` turns it into JSON lines, metrics and lines on a terminal.
+
+use crate::mesh::facts::{Kind, ObjectKey, Workload};
+use crate::net::{Endpoint, Ktime, Name};
+use crate::socket::Handshake;
+use crate::verdict::{Class, Reason, Verdict};
+use std::net::IpAddr;
+use std::time::Duration;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// A flow and what is said about it: once per flow, and once more where that is revised.
+    Flow(Box<FlowRecord>),
+    /// A flow that was told ended. Its bytes are counted here and nowhere else.
+    End(FlowEnd),
+    /// A SYN is unanswered: told at the first and third retransmission, while the connect still hangs.
+    Connecting(Box<FlowRecord>),
+    /// The facts were changed by `delta`s of this kind so far.
+    Facts(FactsRecord),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowRecord {
+    /// When the verdict was made.
+    pub at: Ktime,
+    pub id: FlowId,
+    pub reporter: Reporter,
+    pub client: Party,
+    /// The address that the application dialled.
+    pub server: Party,
+    pub verdict: Verdict,
+    /// Of the leg between the pods where one is known, else of the application's leg.
+    pub handshake: Option<Handshake>,
+    pub seen_from: SeenFrom,
+    pub traffic: Traffic,
+    pub legs_ambiguous: bool,
+    /// The class and reason said before, where this record revises them.
+    pub revises: Option<(Class, Option<Reason>)>,
+    pub outcome: Outcome,
+    /// From SYN_SENT to ESTABLISHED of the application's leg.
+    pub connect: Option<Duration>,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub legs: Vec<Leg>,
+    pub evidence: Vec<Evidence>,
+    pub drops: Vec<Drop>,
+    /// Kernel events lost during the flow's life, of all flows.
+    pub events_lost: u64,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowEnd {
+    pub at: Ktime,
+    pub id: FlowId,
+    pub reporter: Reporter,
+    pub class: Class,
+    pub reason: Option<Reason>,
+    pub outcome: Outcome,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub duration: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FactsRecord {
+    pub kind: Kind,
+    pub objects: usize,
+    pub synced: bool,
+    pub at: Ktime,
+}
+
+/// Unique on this node while the daemon runs; the wire adds the node and the start of the daemon.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct FlowId(pub u64);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reporter {
+    Source,
+    Destination,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Party {
+    pub ip: IpAddr,
+    pub port: u16,
+    pub who: Attribution,
+    /// The Service, where the address is a VIP or the proxy chose one.
+    pub service: Option<ObjectKey>,
+}
+
+/// Who an address belonged to at the time.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Attribution {
+    Pod(PodIdentity),
+    /// A pod that is gone.
+    Tombstone(PodIdentity),
+    Service(ObjectKey),
+    Node(Name),
+    /// No fact covers the address and the facts are complete.
+    External,
+    Unknown(UnknownReason),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UnknownReason {
+    FactsNotSynced,
+    /// Inside a pod CIDR or known by an EndpointSlice, but no pod with it was seen yet.
+    PodNotSeenYet,
+    /// Two pods claim it.
+    AddressNotUnique,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PodIdentity {
+    pub pod: ObjectKey,
+    pub workload: Workload,
+    pub mesh: Mesh,
+    /// What the destination enforces on the dialled port, where known (`STRICT`, ...).
+    pub node: Name,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mesh {
+    Sidecar,
+    Ambient,
+    None,
+    Unknown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SeenFrom {
+    Start,
+    /// The socket was open before the tracer was.
+    Middle,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Traffic {
+    App,
+    /// kubelet's probes, 15020, 15021.
+    Probe,
+    /// 15090, merged metrics.
+    Scrape,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    Established,
+    Refused,
+    Reset,
+    TimedOut,
+    Unreachable,
+    Abandoned,
+    Dropped,
+    StillConnecting,
+    Closed,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Leg {
+    pub kind: LegKind,
+    pub client: Endpoint,
+    pub server: Endpoint,
+    pub outcome: Outcome,
+    pub reset_by: Option<ResetBy>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum LegKind {
+    App,
+    Capture,
+    Upstream,
+    Inbound,
+    Local,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ResetBy {
+    Client,
+    Server,
+}
+
+/// One piece of evidence as the record shows it: `{"kind":"first-bytes","leg":"upstream","says":"plaintext"}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    pub kind: EvidenceKind,
+    pub leg: LegKind,
+    pub says: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EvidenceKind {
+    Captured,
+    UpstreamConnect,
+    FirstBytes,
+    InboundCaptured,
+    LocalLeg,
+    LocalRefused,
+    Reset,
+    ClosedUnread,
+    Hbone,
+    Dropped,
+    SynRetransmit,
+    TimedOut,
+    Unreachable,
+    Abandoned,
+    Refused,
+    Silent,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drop {
+    /// The running kernel's own name.
+    pub reason: Name,
+    pub count: u64,
+}

@@ -1,0 +1,153 @@
+//! What the kernel said about a socket, in our words. `tracer-daemon::source::kernel::decode` makes these from wire
+//! bytes, a tape from JSON, a test by hand.
+
+use crate::net::{CgroupId, Cookie, Endpoint, Ktime, Name, NetNs};
+use smallvec::SmallVec;
+
+/// One thing that happened to one socket. Every event bears the whole socket, so that a socket opened before the
+/// tracer started can be adopted at its first event (trap 19).
+#[derive(Clone, PartialEq, Debug)]
+pub struct SocketEvent {
+    pub at: Ktime,
+    pub socket: Socket,
+    pub change: SocketChange,
+}
+
+/// A TCP socket as its own kernel sees it. On a captured connection the two ends do not agree about the addresses:
+/// the client's socket has the dialled address as `remote`, the proxy's has 127.0.0.1:15001 or podIP:15006 as `local`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Socket {
+    pub cookie: Cookie,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+    pub owner: Owner,
+}
+
+/// Who owns the socket, read where the kernel can know it: at SYN_SENT in the caller's context, for an accepted
+/// socket from its listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Owner {
+    pub netns: NetNs,
+    /// `sk->sk_uid`
+    pub uid: u32,
+    /// Thread that called connect(2); 0 for accepted and adopted sockets.
+    pub tid: u32,
+    /// `sk->sk_mark`; ztunnel sets 0x539 on its own.
+    pub mark: u32,
+    pub cgroup: CgroupId,
+}
+
+/// The pair of initial sequence numbers of a connection. It is the same at both ends, through REDIRECT, DNAT and SNAT
+/// and on two nodes: *it* joins the two sockets of a leg (`kernel.md`, trap 13).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Handshake {
+    pub client_isn: u32,
+    pub server_isn: u32,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum SocketChange {
+    /// The SYN was sent again and nobody answered yet. `count` retransmissions so far, the first SYN not included.
+    SynRetransmitted { since: Ktime, count: u8 },
+    /// SYN_SENT -> ESTABLISHED. `since`: when SYN_SENT was entered. No handshake where the SYN carried data.
+    Connected { since: Ktime, handshake: Option<Handshake> },
+    /// SYN_SENT -> CLOSE.
+    ConnectFailed { since: Ktime, error: ConnectError },
+    /// SYN_RECV -> ESTABLISHED.
+    Accepted { handshake: Option<Handshake> },
+    /// The first payload of one direction, once per socket and direction.
+    FirstBytes { direction: Direction, payload: Payload },
+    /// Any state -> CLOSE after ESTABLISHED.
+    Closed(Close),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ConnectError {
+    /// ECONNREFUSED: a RST answered the SYN.
+    Refused,
+    /// ETIMEDOUT
+    TimedOut,
+    /// EHOSTUNREACH, ENETUNREACH and the like: an ICMP error or no route.
+    Unreachable,
+    /// `sk_err` 0: the owner gave up first; the kernel saw no error (trap 3).
+    Abandoned,
+    /// `sk_err` 0 and source port 0: no ephemeral port was left (trap 17).
+    NoLocalPort,
+    /// Another errno, as the kernel numbers it.
+    Other(u16),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Direction {
+    Sent,
+    Received,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Close {
+    /// When the socket was ESTABLISHED, where it was seen.
+    pub opened: Option<Ktime>,
+    /// `tcp_sock.bytes_sent`: payload bytes, retransmissions included.
+    pub sent: u64,
+    /// `tcp_sock.bytes_received`
+    pub received: u64,
+    pub reset: Option<Reset>,
+    /// ESTABLISHED (or CLOSE_WAIT) -> CLOSE directly with bytes that nobody read: the kernel sends RST
+    /// (`tcp_close`: data was not read).
+    pub unread: bool,
+}
+
+/// Who sent the RST that ended the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reset {
+    /// This socket received it.
+    Received,
+    /// This socket's kernel sent it.
+    Sent,
+}
+
+/// What the first payload of one direction was. Nothing else of it is kept (privacy: never a path, header or body).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Payload {
+    /// An HTTP/1.x request. `host`: the Host header, absent where the head was cut off before it.
+    Http1 { host: Option<Name> },
+    /// HTTP/2 client preface. `authority` from the first HEADERS where it was in the same bytes.
+    Http2 { authority: Option<Name> },
+    /// TLS ClientHello. Fields absent where the record was cut off before them.
+    ClientHello(ClientHello),
+    /// A TLS record that is no ClientHello, as the answer to one: ServerHello (content type 22) or an alert (21).
+    TlsAnswer { alert: bool },
+    /// An HTTP/1.x response head.
+    HttpResponse(HttpResponse),
+    /// HTTP/2 frames from the server (its SETTINGS come first). `status` where the first HEADERS was in the same bytes.
+    Http2Response { status: Option<u16> },
+    /// None of these.
+    Other,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientHello {
+    pub sni: Option<Name>,
+    pub alpn: SmallVec<[Name; 4]>,
+    /// All extensions were within the bytes seen: an absent SNI or ALPN was really not sent.
+    pub complete: bool,
+}
+
+/// Who answered: `classification.md` section 7, `first-bytes(response)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HttpResponse {
+    pub status: u16,
+    /// `x-envoy-upstream-service-time` is there: not the source proxy itself. `None`: the head was cut off.
+    pub upstream_service_time: Option<bool>,
+    /// `server: envoy` or `istio-envoy`.
+    pub envoy: bool,
+    /// `content-length: 0`. `None`: no such header seen.
+    pub empty_body: Option<bool>,
+}
+
+impl ClientHello {
+    /// Mesh mTLS as Istio's proxies begin it: ALPN with `istio`, `istio-peer-exchange`, `istio-http/1.1`, `istio-h2`.
+    pub fn is_mesh(&self) -> bool {
+        self.alpn.iter().any(|p| p.starts_with("istio"))
+    }
+}

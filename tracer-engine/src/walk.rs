@@ -1,0 +1,2 @@
+//! Istio's own decisions, followed.
+pub mod outcome;
