@@ -1,2 +1,4 @@
 //! What the cluster's configuration says.
+
 pub mod facts;
+pub mod index;
