@@ -34,6 +34,8 @@ pub struct FlowRecord {
     pub seen_from: SeenFrom,
     pub traffic: Traffic,
     pub legs_ambiguous: bool,
+    /// What of the connection the verdict is about.
+    pub scope: Scope,
     /// The class and reason said before, where this record revises them.
     pub revises: Option<(Class, Option<Reason>)>,
     pub outcome: Outcome,
@@ -41,6 +43,8 @@ pub struct FlowRecord {
     pub connect: Option<Duration>,
     pub bytes_sent: u64,
     pub bytes_received: u64,
+    /// Times that a SYN of the flow was sent again.
+    pub syn_retransmits: u32,
     pub legs: Vec<Leg>,
     pub evidence: Vec<Evidence>,
     pub drops: Vec<Drop>,
@@ -141,6 +145,14 @@ pub enum Traffic {
     Probe,
     /// 15090, merged metrics.
     Scrape,
+}
+
+/// `classification.md` section 9.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Scope {
+    Connection,
+    /// An HTTP chain: later requests on the same connection are not seen.
+    FirstRequest,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
