@@ -92,9 +92,19 @@ pub struct Close {
     /// `tcp_sock.bytes_received`
     pub received: u64,
     pub reset: Option<Reset>,
+    /// Who closed first: this end entered FIN_WAIT1 before it received a FIN (`This`), or CLOSE_WAIT before it sent one
+    /// (`Peer`). `None`: neither was seen (a reset, or a socket adopted while it was closing).
+    pub first_fin: Option<End>,
     /// ESTABLISHED (or CLOSE_WAIT) -> CLOSE directly with bytes that nobody read: the kernel sends RST
     /// (`tcp_close`: data was not read).
     pub unread: bool,
+}
+
+/// One of the two ends of a connection, seen from one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum End {
+    This,
+    Peer,
 }
 
 /// Who sent the RST that ended the connection.
@@ -143,6 +153,22 @@ pub struct HttpResponse {
     pub envoy: bool,
     /// `content-length: 0`. `None`: no such header seen.
     pub empty_body: Option<bool>,
+    /// How the body begins; only so much of it is looked at as tells a proxy's own words from an application's.
+    /// `None`: it was not in the bytes seen.
+    pub body: Option<ResponseBody>,
+}
+
+/// An application's 503 and a destination proxy's look alike but for this.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ResponseBody {
+    /// `upstream connect error or disconnect/reset before headers`: the proxy could not reach the next hop.
+    UpstreamConnectError,
+    /// `no healthy upstream`
+    NoHealthyUpstream,
+    /// `RBAC: access denied`
+    AccessDenied,
+    /// None of Envoy's own.
+    Other,
 }
 
 impl ClientHello {
