@@ -1,1 +1,3 @@
 //! Where inputs come from: the kernel, the cluster's configuration, a tape.
+
+pub mod kernel;
