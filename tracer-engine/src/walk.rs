@@ -5,15 +5,15 @@ pub mod outcome;
 
 use crate::mesh::index::Index;
 use crate::net::Ktime;
-use outcome::{Call, Outcome};
+use outcome::{Call, Outcomes};
 
 /// Every end that the facts leave open for this call, without steps.
-pub fn walk(index: &Index, call: &Call, as_of: Ktime) -> Vec<Outcome> {
+pub fn walk(index: &Index, call: &Call, as_of: Ktime) -> Outcomes {
     let _ = (index, call, as_of);
     Vec::new()
 }
 
 /// As `walk`, with the steps that lead to each outcome.
-pub fn explain(index: &Index, call: &Call, as_of: Ktime) -> Vec<Outcome> {
+pub fn explain(index: &Index, call: &Call, as_of: Ktime) -> Outcomes {
     walk(index, call, as_of)
 }

@@ -46,6 +46,9 @@ pub enum Known<T> {
     No,
 }
 
+/// Every end that the facts leave open.
+pub type Outcomes = Vec<Outcome>;
+
 /// One end of the walk, with everything that evidence can contradict.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
@@ -111,6 +114,8 @@ pub enum HopBytes {
     MeshTls { sni: Name, http: bool },
     /// The proxy begins TLS without a mesh certificate (DestinationRule SIMPLE, MUTUAL).
     Tls,
+    /// HBONE to podIP:15008: a ClientHello of ztunnel (ALPN `h2`, no SNI), socket mark 0x539.
+    Hbone,
     /// As the application sent them.
     AsSent,
 }
