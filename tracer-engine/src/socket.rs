@@ -161,7 +161,11 @@ pub struct HttpResponse {
 /// An application's 503 and a destination proxy's look alike but for this.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ResponseBody {
-    /// `upstream connect error or disconnect/reset before headers`: the proxy could not reach the next hop.
+    /// `upstream connect error or disconnect/reset before headers. [retried and the latest ]reset reason: [remote
+    /// |local ]connection failure...`: nobody accepted the proxy's connection to the next hop.
+    UpstreamConnectionFailure,
+    /// `upstream connect error or disconnect/reset before headers` for any other reason, or cut off before it: the next
+    /// hop may have accepted the request and died of it.
     UpstreamConnectError,
     /// `no healthy upstream`
     NoHealthyUpstream,
