@@ -1,0 +1,56 @@
+//! Other programs: run them, read them, find them, and say which one failed and how.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Runs `command` with our own output; an error names the command line and its status.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", line(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` and gives back what it printed; an error carries what it said on stderr.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", line(command)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}: {}", line(command), output.status, said.trim_end());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether `command` runs and says yes. What it prints is of no interest.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// The folders of PATH, then the ones where administration programs live: `su` leaves those out.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the one place of xtask that reads the environment")]
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&given).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
+}
+
+pub(crate) fn on_path(program: &str) -> bool {
+    search_path().iter().any(|folder| folder.join(program).is_file())
+}
+
+/// Starts a stopwatch; what it gives back reads the seconds since.
+pub(crate) fn stopwatch() -> impl Fn() -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "the one place of xtask that reads a clock: how long a step took")]
+    let start = Instant::now();
+    move || start.elapsed().as_secs_f64()
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.collect::<Vec<_>>().join(&OsString::from(" ")).to_string_lossy().into_owned()
+}

@@ -1,0 +1,41 @@
+//! Where things lie in this checkout, and how its toolchain is called.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell;
+
+/// The checkout that this xtask was built from.
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn this() -> Self {
+        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self { root: xtask.parent().unwrap_or(xtask).to_path_buf() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What `setup` installs beside the checkout and no package manager owns: git-ignored, deleted without harm.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.root.join(".setup")
+    }
+
+    /// `cargo`, started in the workspace, with the tools of `setup` on its PATH (bpf-linker is found there).
+    pub(crate) fn cargo(&self, args: &[&str]) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.args(args).current_dir(&self.root).env("PATH", self.path());
+        cargo
+    }
+
+    /// PATH with the tools of `setup` in front.
+    pub(crate) fn path(&self) -> OsString {
+        let folders = std::iter::once(self.tools().join("bin")).chain(shell::search_path());
+        std::env::join_paths(folders).expect("the folders come from PATH, so none contains its separator")
+    }
+}
