@@ -10,6 +10,7 @@ mod envoy;
 mod rust_src;
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,11 +91,16 @@ fn cargo_install(
     let build = workspace.tools().join("build").join(program);
     let root = build.join("root");
     let mut cargo = workspace.cargo(&["install", "--locked", program, "--version", version]);
-    cargo.arg("--root").arg(&root).env("CARGO_TARGET_DIR", build.join("target"));
+    cargo.arg("--root").arg(&root).env("CARGO_TARGET_DIR", build.join("target")).args(quiet());
     customise(&mut cargo);
     shell::run(&mut cargo)?;
     move_into_place(&root.join("bin").join(program), &workspace.tools().join("bin").join(program))?;
     fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))
+}
+
+/// A person sees progress bars; a log of CI is not filled with a line for each crate.
+fn quiet() -> Option<&'static str> {
+    (!std::io::stderr().is_terminal()).then_some("--quiet")
 }
 
 /// A rename within `.setup`: after a crash at any moment `to` is the old thing or the new one, whole.

