@@ -1,0 +1,84 @@
+//! Services and their EndpointSlices. A port's name is kept as written: `mesh::protocol` says what it means.
+
+use super::{Labels, ObjectKey, Timestamp};
+use crate::net::Name;
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Service {
+    pub key: ObjectKey,
+    pub created: Timestamp,
+    pub kind: ServiceKind,
+    pub ports: Vec<ServicePort>,
+    pub selector: Labels,
+    /// Annotation `networking.istio.io/exportTo`; `None` where absent: the mesh default holds.
+    pub export_to: Option<ExportTo>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ServiceKind {
+    ClusterIp(SmallVec<[IpAddr; 2]>),
+    Headless,
+    ExternalName(Name),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServicePort {
+    /// Empty where the Service's only port has no name.
+    pub name: Name,
+    pub port: u16,
+    pub target: TargetPort,
+    pub transport: Transport,
+    pub app_protocol: Option<Name>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TargetPort {
+    Number(u16),
+    Name(Name),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+/// `["."]`, `["*"]`, `["~"]` or namespaces.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ExportTo {
+    All,
+    OwnNamespace,
+    Nobody,
+    Namespaces(Vec<Name>),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct EndpointSlice {
+    pub key: ObjectKey,
+    /// Label `kubernetes.io/service-name`; a slice without it belongs to no Service.
+    pub service: Option<Name>,
+    pub endpoints: Vec<SliceEndpoint>,
+    pub ports: Vec<SlicePort>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SliceEndpoint {
+    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub ready: bool,
+    pub serving: bool,
+    pub terminating: bool,
+    /// `targetRef` of kind Pod.
+    pub pod: Option<ObjectKey>,
+    pub node: Option<Name>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlicePort {
+    pub name: Name,
+    /// `None`: all ports.
+    pub port: Option<u16>,
+    pub transport: Transport,
+}
