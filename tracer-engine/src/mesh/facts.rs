@@ -23,6 +23,7 @@ pub use virtual_service::{Destination, HttpMatch, HttpRoute, L4Match, L4Route, S
 pub use workload::{Namespace, Node, Pod, Workload, WorkloadKind};
 
 use crate::net::Name;
+use std::fmt;
 
 /// A change of the facts. Applying the same upsert twice changes nothing.
 #[derive(Clone, PartialEq, Debug)]
@@ -100,6 +101,13 @@ pub enum LabelOperator {
     NotIn,
     Exists,
     DoesNotExist,
+}
+
+impl fmt::Display for ObjectKey {
+    /// `namespace/name`, and the name alone for cluster-scoped kinds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
 }
 
 impl Labels {

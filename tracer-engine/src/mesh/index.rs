@@ -2,23 +2,52 @@
 //! joins two objects (a pod and its EndpointSlice, a policy and its namespace) is joined when it is asked for.
 
 mod address;
+mod apply;
+mod endpoints;
+pub(crate) mod host;
+mod namespaced;
+mod services;
+mod slices;
 
 pub use address::Occupant;
+pub(crate) use endpoints::{Labelled, ServiceEndpoint};
 
-use crate::mesh::facts::{Delta, Fact, Kind, ObjectKey, Pod};
-use crate::net::Ktime;
-use crate::record::Attribution;
+use crate::mesh::facts::{
+    AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
+    OutboundPolicy, PeerAuthentication, Pod, Sidecar, VirtualService,
+};
+use crate::mesh::registry::RegistryService;
+use crate::net::{Ktime, Name};
+use crate::record::{Attribution, UnknownReason};
 use address::Addresses;
+use host::ByHost;
+use namespaced::Namespaced;
+use services::Services;
+use slices::Slices;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-#[derive(Default)]
+#[derive(Debug)]
 pub struct Index {
     generation: u64,
     synced: u16,
-    pods: HashMap<ObjectKey, Arc<Pod>>,
+    namespaces: HashMap<Name, Namespace>,
+    nodes: HashMap<Name, Node>,
+    pods: HashMap<Name, HashMap<Name, Arc<Pod>>>,
     addresses: Addresses,
+    services: Services,
+    slices: Slices,
+    mesh_configs: HashMap<Name, MeshConfig>,
+    default_mesh: MeshConfig,
+    peer_authentications: Namespaced<PeerAuthentication>,
+    destination_rules: Namespaced<DestinationRule>,
+    rules_by_host: HashMap<Name, ByHost<DestinationRule>>,
+    sidecars: Namespaced<Sidecar>,
+    virtual_services: Namespaced<VirtualService>,
+    virtual_hosts: ByHost<VirtualService>,
+    authorization_policies: Namespaced<AuthorizationPolicy>,
 }
 
 impl Index {
@@ -28,12 +57,21 @@ impl Index {
 
     /// Takes in one change that was learnt at `at`. Telling the same thing twice changes nothing.
     pub fn apply(&mut self, at: Ktime, delta: &Delta) {
-        match delta {
+        let changed = match delta {
             Delta::Upsert(fact) => self.upsert(at, fact),
             Delta::Remove(kind, key) => self.remove(at, *kind, key),
-            Delta::Synced(kind) => self.synced |= 1 << *kind as u16,
-        }
-        self.generation += 1;
+            Delta::Synced(kind) => {
+                let before = self.synced;
+                self.synced |= 1 << *kind as u16;
+                self.synced != before
+            }
+        };
+        self.generation += u64::from(changed);
+    }
+
+    /// Forgets pods that were gone for long by `now`. Memory is all that this is about: answers go by `as of`.
+    pub fn expire(&mut self, now: Ktime) {
+        self.addresses.expire(now);
     }
 
     /// Changes whenever the facts change: a cached walk is good as long as this stays.
@@ -49,18 +87,57 @@ impl Index {
     /// How many objects of this kind are known.
     pub fn objects(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Pod => self.pods.len(),
-            _ => 0,
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Node => self.nodes.len(),
+            Kind::Pod => self.pods.values().map(HashMap::len).sum(),
+            Kind::Service => self.services.service_count(),
+            Kind::EndpointSlice => self.slices.len(),
+            Kind::MeshConfig => self.mesh_configs.len(),
+            Kind::PeerAuthentication => self.peer_authentications.len(),
+            Kind::DestinationRule => self.destination_rules.len(),
+            Kind::ServiceEntry => self.services.entry_count(),
+            Kind::Sidecar => self.sidecars.len(),
+            Kind::VirtualService => self.virtual_services.len(),
+            Kind::AuthorizationPolicy => self.authorization_policies.len(),
         }
     }
 
     pub fn pod(&self, key: &ObjectKey) -> Option<&Arc<Pod>> {
-        self.pods.get(key)
+        self.pods.get(&key.namespace)?.get(&key.name)
+    }
+
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    /// The Kubernetes Service of this name.
+    pub fn service(&self, key: &ObjectKey) -> Option<&Arc<RegistryService>> {
+        self.services.service(key)
     }
 
     /// Who has this address, as of `at`.
     pub fn occupant(&self, ip: IpAddr, at: Ktime) -> Occupant<'_> {
-        self.addresses.occupant(ip, at)
+        match self.addresses.tenant(ip, at) {
+            Some(live @ (Occupant::Pod(_) | Occupant::Unknown(_))) => return live,
+            gone => {
+                if let Some(service) = self.services.at_address(ip).first() {
+                    return Occupant::Service(service);
+                }
+                if let Some(node) = self.addresses.node(ip) {
+                    return Occupant::Node(node);
+                }
+                if let Some(gone) = gone {
+                    return gone;
+                }
+            }
+        }
+        if !self.slices.with_address(ip).is_empty() || self.addresses.in_pod_cidr(ip) {
+            Occupant::Unknown(UnknownReason::PodNotSeenYet)
+        } else if self.synced(Kind::Pod) && self.synced(Kind::Service) && self.synced(Kind::Node) {
+            Occupant::External
+        } else {
+            Occupant::Unknown(UnknownReason::FactsNotSynced)
+        }
     }
 
     /// Who has this address, as of `at`, as a record shows it.
@@ -68,19 +145,111 @@ impl Index {
         self.occupant(ip, at).attribution()
     }
 
-    fn upsert(&mut self, at: Ktime, fact: &Fact) {
-        if let Fact::Pod(pod) = fact {
-            let pod = Arc::new(pod.clone());
-            self.addresses.claim(at, &pod, self.synced(Kind::Pod));
-            self.pods.insert(pod.key.clone(), pod);
+    /// The live pod that has this address; hostNetwork pods have none of their own.
+    pub fn pod_at(&self, ip: IpAddr, at: Ktime) -> Option<&Arc<Pod>> {
+        match self.addresses.tenant(ip, at) {
+            Some(Occupant::Pod(pod)) => Some(pod),
+            _ => None,
         }
     }
 
-    fn remove(&mut self, at: Ktime, kind: Kind, key: &ObjectKey) {
-        if kind == Kind::Pod {
-            if let Some(pod) = self.pods.remove(key) {
-                self.addresses.release(at, &pod);
-            }
+    /// The mesh configuration of a proxy's revision; the default one where it has none.
+    pub fn mesh_config(&self, revision: Option<&str>) -> &MeshConfig {
+        let own = revision.and_then(|revision| self.mesh_configs.get(revision));
+        own.or_else(|| self.mesh_configs.get("default")).unwrap_or(&self.default_mesh)
+    }
+
+    pub(crate) fn services_at(&self, ip: IpAddr) -> &[Arc<RegistryService>] {
+        self.services.at_address(ip)
+    }
+
+    pub(crate) fn services_on(&self, port: u16) -> Option<&services::OnPort> {
+        self.services.on_port(port)
+    }
+
+    pub(crate) fn services_named(&self, host: &str) -> &[Arc<RegistryService>] {
+        self.services.hosts.exact(host)
+    }
+
+    pub(crate) fn services_with_host(&self) -> &ByHost<RegistryService> {
+        &self.services.hosts
+    }
+
+    pub(crate) fn aliases_of(&self, host: &str) -> &[Arc<RegistryService>] {
+        self.services.aliases.get(host).map_or(&[], |services| services)
+    }
+
+    /// ServiceEntries that name `ip` or select `pod`.
+    pub(crate) fn entries_over<'a>(
+        &'a self,
+        ip: IpAddr,
+        pod: Option<&'a Pod>,
+    ) -> impl Iterator<Item = &'a Arc<RegistryService>> {
+        let selecting = pod.into_iter().flat_map(|pod| {
+            let entries = self.services.selecting_entries(&pod.key.namespace);
+            entries.iter().filter(|entry| entry.selector.selects(&pod.labels))
+        });
+        self.services.entries_with_endpoint(ip).iter().chain(selecting)
+    }
+
+    pub(crate) fn peer_authentications(&self, namespace: &str) -> &[Arc<PeerAuthentication>] {
+        self.peer_authentications.of(namespace)
+    }
+
+    pub(crate) fn destination_rules(&self, namespace: &str) -> Option<&ByHost<DestinationRule>> {
+        self.rules_by_host.get(namespace)
+    }
+
+    pub(crate) fn sidecars(&self, namespace: &str) -> &[Arc<Sidecar>] {
+        self.sidecars.of(namespace)
+    }
+
+    pub(crate) fn virtual_hosts(&self) -> &ByHost<VirtualService> {
+        &self.virtual_hosts
+    }
+
+    pub(crate) fn authorization_policies(&self, namespace: &str) -> &[Arc<AuthorizationPolicy>] {
+        self.authorization_policies.of(namespace)
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            synced: 0,
+            namespaces: HashMap::new(),
+            nodes: HashMap::new(),
+            pods: HashMap::new(),
+            addresses: Addresses::default(),
+            services: Services::default(),
+            slices: Slices::default(),
+            mesh_configs: HashMap::new(),
+            default_mesh: istio_defaults(),
+            peer_authentications: Namespaced::default(),
+            destination_rules: Namespaced::default(),
+            rules_by_host: HashMap::new(),
+            sidecars: Namespaced::default(),
+            virtual_services: Namespaced::default(),
+            virtual_hosts: ByHost::default(),
+            authorization_policies: Namespaced::default(),
         }
+    }
+}
+
+/// `pkg/config/mesh DefaultMeshConfig`: what holds where no ConfigMap was told.
+fn istio_defaults() -> MeshConfig {
+    MeshConfig {
+        revision: "default".into(),
+        root_namespace: "istio-system".into(),
+        outbound: OutboundPolicy::AllowAny,
+        auto_mtls: true,
+        trust_domain: "cluster.local".into(),
+        trust_domain_aliases: Vec::new(),
+        default_service_export_to: ExportTo::All,
+        default_virtual_service_export_to: ExportTo::All,
+        default_destination_rule_export_to: ExportTo::All,
+        discovery_selectors: Vec::new(),
+        protocol_detection_timeout: Duration::ZERO,
     }
 }

@@ -1,11 +1,13 @@
 //! Who has an address, as of when. Addresses are reused: a pod that is gone stays as a tombstone, and a dial is
 //! attributed to whoever had the address at that time.
 
-use crate::mesh::facts::{Enrolment, Pod};
-use crate::net::Ktime;
+use crate::mesh::facts::{Enrolment, Node, Pod};
+use crate::mesh::registry::RegistryService;
+use crate::net::{Ktime, Name};
 use crate::record::{Attribution, Mesh, PodIdentity, UnknownReason};
+use ipnet::IpNet;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +15,32 @@ use std::time::Duration;
 /// How long a pod that is gone still answers for its address.
 pub(super) const TOMBSTONE: Duration = Duration::from_secs(300);
 
-#[derive(Default)]
-pub(super) struct Addresses {
-    pods: HashMap<IpAddr, SmallVec<[Tenancy; 1]>>,
-}
-
 /// Who has an address.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Occupant<'a> {
     Pod(&'a Arc<Pod>),
     /// The last pod that had it is gone.
     Tombstone(&'a Arc<Pod>),
+    Service(&'a Arc<RegistryService>),
+    /// A node, and with it every pod in its network.
+    Node(&'a Name),
+    External,
     Unknown(UnknownReason),
 }
 
+#[derive(Default, Debug)]
+pub(super) struct Addresses {
+    tenancies: HashMap<IpAddr, SmallVec<[Tenancy; 1]>>,
+    /// hostNetwork pods share their node's addresses.
+    host_network: HashMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
+    nodes: HashMap<IpAddr, Name>,
+    pod_cidrs: HashMap<IpNet, Name>,
+    /// How many pod CIDRs have this prefix length: all that a look-up must try.
+    prefix_lengths: BTreeMap<u8, usize>,
+}
+
 /// A pod had an address from `from` until `until`.
+#[derive(Debug)]
 struct Tenancy {
     pod: Arc<Pod>,
     from: Ktime,
@@ -37,12 +50,12 @@ struct Tenancy {
 impl Addresses {
     /// `pod` was told at `at`. What is told before the first sync was there before: since ever.
     pub(super) fn claim(&mut self, at: Ktime, pod: &Arc<Pod>, synced: bool) {
-        if pod.host_network {
-            return;
-        }
-        let from = if synced { at } else { Ktime(0) };
-        for ip in &pod.ips {
-            let tenancies = self.pods.entry(ip.to_canonical()).or_default();
+        for ip in pod.ips.iter().map(IpAddr::to_canonical) {
+            if pod.host_network {
+                self.host_network.entry(ip).or_default().push(Arc::clone(pod));
+                continue;
+            }
+            let tenancies = self.tenancies.entry(ip).or_default();
             tenancies.retain(|t| t.until.is_none_or(|until| at.since(until) < TOMBSTONE));
             let until = pod.gone.then_some(at);
             match tenancies.iter_mut().find(|t| t.pod.uid == pod.uid) {
@@ -50,30 +63,94 @@ impl Addresses {
                     known.until = known.until.or(until);
                     known.pod = Arc::clone(pod);
                 }
-                None => tenancies.push(Tenancy { pod: Arc::clone(pod), from, until }),
-            }
-        }
-    }
-
-    pub(super) fn release(&mut self, at: Ktime, pod: &Arc<Pod>) {
-        for ip in &pod.ips {
-            if let Some(tenancies) = self.pods.get_mut(&ip.to_canonical()) {
-                for tenancy in tenancies.iter_mut().filter(|t| t.pod.uid == pod.uid) {
-                    tenancy.until.get_or_insert(at);
+                None => {
+                    let from = if synced { at } else { Ktime(0) };
+                    tenancies.push(Tenancy { pod: Arc::clone(pod), from, until });
                 }
             }
         }
     }
 
-    pub(super) fn occupant(&self, ip: IpAddr, at: Ktime) -> Occupant<'_> {
-        let Some(tenancies) = self.pods.get(&ip) else { return Occupant::Unknown(UnknownReason::PodNotSeenYet) };
-        match tenancies.iter().filter(|t| t.until.is_none_or(|until| at < until)).max_by_key(|t| t.from) {
-            Some(tenancy) => Occupant::Pod(&tenancy.pod),
-            None => match tenancies.iter().max_by_key(|t| t.until) {
-                Some(tenancy) => Occupant::Tombstone(&tenancy.pod),
-                None => Occupant::Unknown(UnknownReason::PodNotSeenYet),
-            },
+    /// `pod` was deleted, or has these addresses no more.
+    pub(super) fn release(&mut self, at: Ktime, pod: &Arc<Pod>, kept: &[IpAddr]) {
+        for ip in pod.ips.iter().filter(|ip| !kept.contains(ip)).map(IpAddr::to_canonical) {
+            for tenancy in self.tenancies.get_mut(&ip).into_iter().flatten().filter(|t| t.pod.uid == pod.uid) {
+                tenancy.until.get_or_insert(at);
+            }
         }
+        for ip in pod.ips.iter().map(IpAddr::to_canonical) {
+            if let Some(pods) = self.host_network.get_mut(&ip) {
+                pods.retain(|known| known.uid != pod.uid);
+                if pods.is_empty() {
+                    self.host_network.remove(&ip);
+                }
+            }
+        }
+    }
+
+    /// Forgets tombstones that are too old by `now`.
+    pub(super) fn expire(&mut self, now: Ktime) {
+        self.tenancies.retain(|_, tenancies| {
+            tenancies.retain(|t| t.until.is_none_or(|until| now.since(until) < TOMBSTONE));
+            !tenancies.is_empty()
+        });
+    }
+
+    pub(super) fn add_node(&mut self, node: &Node) {
+        for ip in &node.addresses {
+            self.nodes.insert(ip.to_canonical(), node.name.clone());
+        }
+        for cidr in &node.pod_cidrs {
+            if self.pod_cidrs.insert(cidr.trunc(), node.name.clone()).is_none() {
+                *self.prefix_lengths.entry(cidr.prefix_len()).or_default() += 1;
+            }
+        }
+    }
+
+    pub(super) fn remove_node(&mut self, node: &Node) {
+        for ip in &node.addresses {
+            self.nodes.remove(&ip.to_canonical());
+        }
+        for cidr in &node.pod_cidrs {
+            if self.pod_cidrs.remove(&cidr.trunc()).is_some() {
+                let left = self.prefix_lengths.entry(cidr.prefix_len()).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    self.prefix_lengths.remove(&cidr.prefix_len());
+                }
+            }
+        }
+    }
+
+    /// The pod that had `ip` at `at`, or the last one that had it before.
+    pub(super) fn tenant(&self, ip: IpAddr, at: Ktime) -> Option<Occupant<'_>> {
+        let tenancies = self.tenancies.get(&ip)?;
+        let held = |t: &&Tenancy| t.from <= at && t.until.is_none_or(|until| at < until);
+        if let Some(holder) = tenancies.iter().filter(held).max_by_key(|t| (t.from, t.pod.created)) {
+            let rival = |t: &Tenancy| t.pod.uid != holder.pod.uid && t.from == holder.from;
+            let rivals = tenancies.iter().filter(held).any(|t| rival(t) && t.pod.created == holder.pod.created);
+            return Some(if rivals {
+                Occupant::Unknown(UnknownReason::AddressNotUnique)
+            } else {
+                Occupant::Pod(&holder.pod)
+            });
+        }
+        let ended = |t: &&Tenancy| t.until.is_some_and(|until| until <= at && at.since(until) < TOMBSTONE);
+        if let Some(last) = tenancies.iter().filter(ended).max_by_key(|t| t.until) {
+            return Some(Occupant::Tombstone(&last.pod));
+        }
+        // Its first bytes were on the wire before the API server told of it.
+        tenancies.iter().filter(|t| t.from > at).min_by_key(|t| t.from).map(|t| Occupant::Pod(&t.pod))
+    }
+
+    pub(super) fn node(&self, ip: IpAddr) -> Option<&Name> {
+        self.nodes.get(&ip).or_else(|| Some(&self.host_network.get(&ip)?.first()?.node))
+    }
+
+    pub(super) fn in_pod_cidr(&self, ip: IpAddr) -> bool {
+        self.prefix_lengths.keys().any(|length| {
+            IpNet::new(ip, *length).is_ok_and(|net| self.pod_cidrs.contains_key(&net.trunc()))
+        })
     }
 }
 
@@ -82,12 +159,15 @@ impl Occupant<'_> {
         match self {
             Occupant::Pod(pod) => Attribution::Pod(identity(pod)),
             Occupant::Tombstone(pod) => Attribution::Tombstone(identity(pod)),
+            Occupant::Service(service) => Attribution::Service(service.key.clone()),
+            Occupant::Node(name) => Attribution::Node(Name::clone(name)),
+            Occupant::External => Attribution::External,
             Occupant::Unknown(reason) => Attribution::Unknown(*reason),
         }
     }
 }
 
-fn identity(pod: &Pod) -> PodIdentity {
+pub(super) fn identity(pod: &Pod) -> PodIdentity {
     let mesh = match pod.enrolment {
         Enrolment::Sidecar(_) => Mesh::Sidecar,
         Enrolment::Ambient => Mesh::Ambient,

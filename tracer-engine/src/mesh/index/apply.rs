@@ -1,0 +1,124 @@
+//! Taking in one change: each kind of object into the maps that are asked about it.
+
+use super::Index;
+use super::host::resolve_short_name;
+use crate::mesh::facts::{DestinationRule, Fact, Kind, ObjectKey, Pod, VirtualService};
+use crate::mesh::index::namespaced::Policy;
+use crate::net::{Ktime, Name};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+impl Index {
+    /// Whether anything changed.
+    pub(super) fn upsert(&mut self, at: Ktime, fact: &Fact) -> bool {
+        match fact {
+            Fact::Namespace(namespace) => put(&mut self.namespaces, &namespace.name, namespace),
+            Fact::MeshConfig(config) => put(&mut self.mesh_configs, &config.revision, config),
+            Fact::Node(node) => {
+                if self.nodes.get(&node.name) == Some(node) {
+                    return false;
+                }
+                self.remove_node(&node.name);
+                self.addresses.add_node(node);
+                self.nodes.insert(node.name.clone(), node.clone());
+                true
+            }
+            Fact::Pod(pod) => self.upsert_pod(at, pod),
+            Fact::Service(service) => self.services.upsert_service(service),
+            Fact::ServiceEntry(entry) => self.services.upsert_entry(entry),
+            Fact::EndpointSlice(slice) => self.slices.upsert(slice),
+            Fact::PeerAuthentication(policy) => self.peer_authentications.upsert(policy).is_some(),
+            Fact::Sidecar(sidecar) => self.sidecars.upsert(sidecar).is_some(),
+            Fact::AuthorizationPolicy(policy) => self.authorization_policies.upsert(policy).is_some(),
+            Fact::DestinationRule(rule) => {
+                let Some((rule, replaced)) = self.destination_rules.upsert(rule) else { return false };
+                replaced.iter().for_each(|replaced| self.forget_rule(replaced));
+                let host = resolve_short_name(&rule.host, &rule.key.namespace);
+                let hosts = self.rules_by_host.entry(rule.key.namespace.clone()).or_default();
+                hosts.insert(&host, &rule, |a, b| a.seniority() < b.seniority());
+                true
+            }
+            Fact::VirtualService(service) => {
+                let Some((service, replaced)) = self.virtual_services.upsert(service) else { return false };
+                replaced.iter().for_each(|replaced| self.forget_virtual_hosts(replaced));
+                for host in &service.hosts {
+                    let host = resolve_short_name(host, &service.key.namespace);
+                    self.virtual_hosts.insert(&host, &service, |a, b| a.seniority() < b.seniority());
+                }
+                true
+            }
+        }
+    }
+
+    /// Whether anything changed.
+    pub(super) fn remove(&mut self, at: Ktime, kind: Kind, key: &ObjectKey) -> bool {
+        match kind {
+            Kind::Namespace => self.namespaces.remove(&key.name).is_some(),
+            Kind::MeshConfig => self.mesh_configs.remove(&key.name).is_some(),
+            Kind::Node => self.remove_node(&key.name),
+            Kind::Pod => {
+                let Some(pods) = self.pods.get_mut(&key.namespace) else { return false };
+                let Some(pod) = pods.remove(&key.name) else { return false };
+                if pods.is_empty() {
+                    self.pods.remove(&key.namespace);
+                }
+                self.addresses.release(at, &pod, &[]);
+                true
+            }
+            Kind::Service => self.services.remove_service(key),
+            Kind::ServiceEntry => self.services.remove_entry(key),
+            Kind::EndpointSlice => self.slices.remove(key),
+            Kind::PeerAuthentication => self.peer_authentications.remove(key).is_some(),
+            Kind::Sidecar => self.sidecars.remove(key).is_some(),
+            Kind::AuthorizationPolicy => self.authorization_policies.remove(key).is_some(),
+            Kind::DestinationRule => {
+                self.destination_rules.remove(key).inspect(|rule| self.forget_rule(rule)).is_some()
+            }
+            Kind::VirtualService => {
+                self.virtual_services.remove(key).inspect(|service| self.forget_virtual_hosts(service)).is_some()
+            }
+        }
+    }
+
+    fn upsert_pod(&mut self, at: Ktime, pod: &Pod) -> bool {
+        let known = self.pod(&pod.key).cloned();
+        if known.as_deref() == Some(pod) {
+            return false;
+        }
+        if let Some(known) = known {
+            // A pod of the same name and another uid is another pod: the old one is gone.
+            let kept = if known.uid == pod.uid { &pod.ips[..] } else { &[] };
+            self.addresses.release(at, &known, kept);
+        }
+        let synced = self.synced(Kind::Pod);
+        let pod = Arc::new(pod.clone());
+        self.addresses.claim(at, &pod, synced);
+        self.pods.entry(pod.key.namespace.clone()).or_default().insert(pod.key.name.clone(), pod);
+        true
+    }
+
+    fn remove_node(&mut self, name: &Name) -> bool {
+        self.nodes.remove(name).inspect(|node| self.addresses.remove_node(node)).is_some()
+    }
+
+    fn forget_rule(&mut self, rule: &Arc<DestinationRule>) {
+        let namespace = &rule.key.namespace;
+        if let Some(hosts) = self.rules_by_host.get_mut(namespace) {
+            hosts.remove(&resolve_short_name(&rule.host, namespace), rule);
+        }
+    }
+
+    fn forget_virtual_hosts(&mut self, service: &Arc<VirtualService>) {
+        for host in &service.hosts {
+            self.virtual_hosts.remove(&resolve_short_name(host, &service.key.namespace), service);
+        }
+    }
+}
+
+fn put<K: Hash + Eq + Clone, V: PartialEq + Clone>(map: &mut HashMap<K, V>, key: &K, value: &V) -> bool {
+    map.get(key) != Some(value) && {
+        map.insert(key.clone(), value.clone());
+        true
+    }
+}

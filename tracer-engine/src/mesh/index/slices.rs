@@ -1,0 +1,80 @@
+//! EndpointSlices by Service and by address.
+
+use crate::mesh::facts::{EndpointSlice, ObjectKey};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+#[derive(Default, Debug)]
+pub(super) struct Slices {
+    objects: HashMap<ObjectKey, Arc<EndpointSlice>>,
+    services: HashMap<ObjectKey, SmallVec<[Arc<EndpointSlice>; 1]>>,
+    addresses: HashMap<IpAddr, SmallVec<[Arc<EndpointSlice>; 1]>>,
+}
+
+impl Slices {
+    /// Whether anything changed.
+    pub(super) fn upsert(&mut self, slice: &EndpointSlice) -> bool {
+        if self.objects.get(&slice.key).is_some_and(|known| **known == *slice) {
+            return false;
+        }
+        self.remove(&slice.key);
+        let slice = Arc::new(slice.clone());
+        if let Some(service) = service_of(&slice) {
+            let slices = self.services.entry(service).or_default();
+            let at = slices.partition_point(|known| known.key < slice.key);
+            slices.insert(at, Arc::clone(&slice));
+        }
+        for ip in addresses_of(&slice) {
+            let slices = self.addresses.entry(ip).or_default();
+            if !slices.iter().any(|known| Arc::ptr_eq(known, &slice)) {
+                let at = slices.partition_point(|known| known.key < slice.key);
+                slices.insert(at, Arc::clone(&slice));
+            }
+        }
+        self.objects.insert(slice.key.clone(), slice);
+        true
+    }
+
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> bool {
+        let Some(slice) = self.objects.remove(key) else { return false };
+        if let Some(service) = service_of(&slice) {
+            if let Some(slices) = self.services.get_mut(&service) {
+                slices.retain(|known| !Arc::ptr_eq(known, &slice));
+                if slices.is_empty() {
+                    self.services.remove(&service);
+                }
+            }
+        }
+        for ip in addresses_of(&slice) {
+            if let Some(slices) = self.addresses.get_mut(&ip) {
+                slices.retain(|known| !Arc::ptr_eq(known, &slice));
+                if slices.is_empty() {
+                    self.addresses.remove(&ip);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(super) fn of_service(&self, service: &ObjectKey) -> &[Arc<EndpointSlice>] {
+        self.services.get(service).map_or(&[], |slices| slices)
+    }
+
+    pub(super) fn with_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
+        self.addresses.get(&ip).map_or(&[], |slices| slices)
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
+    Some(ObjectKey { namespace: slice.key.namespace.clone(), name: slice.service.clone()? })
+}
+
+fn addresses_of(slice: &EndpointSlice) -> impl Iterator<Item = IpAddr> {
+    slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.iter().map(IpAddr::to_canonical))
+}

@@ -1,0 +1,177 @@
+//! Services as istiod holds them (`model.Service`): Kubernetes Services and the hosts of ServiceEntries are one kind of
+//! thing to a proxy.
+
+use crate::mesh::facts::{
+    EntryPort, ExportTo, Labels, Location, ObjectKey, Resolution as EntryResolution, Service, ServiceEntry, ServiceKind,
+    ServicePort, TargetPort, Timestamp, Transport, WorkloadEntry,
+};
+use crate::mesh::protocol::Protocol;
+use crate::net::Name;
+use ipnet::IpNet;
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+/// What follows `name.namespace` in the host of a Kubernetes Service.
+pub const CLUSTER_SUFFIX: &str = ".svc.cluster.local";
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct RegistryService {
+    /// `name.namespace.svc.cluster.local`, or the host of a ServiceEntry; in lower case.
+    pub hostname: Name,
+    /// The object it comes from.
+    pub key: ObjectKey,
+    pub registry: Registry,
+    pub created: Timestamp,
+    pub resolution: Resolution,
+    /// VIPs; empty: none, the listener is at the endpoints or at 0.0.0.0.
+    pub addresses: SmallVec<[IpNet; 1]>,
+    pub ports: SmallVec<[Port; 2]>,
+    pub export_to: Option<ExportTo>,
+    pub mesh_external: bool,
+    /// Identities that a ServiceEntry names itself.
+    pub subject_alt_names: Vec<Name>,
+    /// `selector`, or a ServiceEntry's `workloadSelector`; empty: none.
+    pub selector: Labels,
+    /// The host that an ExternalName stands for.
+    pub alias_of: Option<Name>,
+    /// `endpoints` of a ServiceEntry; those of a Kubernetes Service come from EndpointSlices.
+    pub endpoints: Vec<WorkloadEntry>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Registry {
+    Kubernetes,
+    ServiceEntry,
+}
+
+/// How a cluster finds its hop (`model.Resolution`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Resolution {
+    /// The proxy picks an endpoint.
+    ClientSideLb,
+    /// ORIGINAL_DST: headless, or a ServiceEntry with resolution NONE.
+    Passthrough,
+    Dns,
+    /// ExternalName: another name of a host, without listener and cluster.
+    Alias,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Port {
+    pub name: Name,
+    pub number: u16,
+    pub protocol: Protocol,
+    /// `protocol: UDP`: no TCP connection ever gets here, whatever the name says.
+    pub datagram: bool,
+    /// Where it says a number that differs from its own; a name is resolved by the EndpointSlices.
+    pub target: Option<u16>,
+}
+
+impl RegistryService {
+    /// `kube.ConvertService`
+    pub fn of_service(service: &Service) -> Self {
+        let Service { key, created, kind, ports, selector, export_to } = service;
+        let (resolution, addresses) = match kind {
+            ServiceKind::ClusterIp(ips) => (Resolution::ClientSideLb, ips.iter().map(|ip| IpNet::from(*ip)).collect()),
+            ServiceKind::Headless => (Resolution::Passthrough, SmallVec::new()),
+            ServiceKind::ExternalName(_) => (Resolution::Alias, SmallVec::new()),
+        };
+        Self {
+            hostname: format!("{}.{}{CLUSTER_SUFFIX}", key.name, key.namespace).into(),
+            key: key.clone(),
+            registry: Registry::Kubernetes,
+            created: *created,
+            resolution,
+            addresses,
+            ports: ports.iter().map(Port::of_service).collect(),
+            export_to: export_to.clone(),
+            mesh_external: matches!(kind, ServiceKind::ExternalName(_)),
+            subject_alt_names: Vec::new(),
+            selector: selector.clone(),
+            alias_of: match kind {
+                ServiceKind::ExternalName(target) => Some(target.to_ascii_lowercase().trim_end_matches('.').into()),
+                ServiceKind::ClusterIp(_) | ServiceKind::Headless => None,
+            },
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// `serviceentry/conversion.go convertServices`: one per host.
+    pub fn of_entry(entry: &ServiceEntry) -> impl Iterator<Item = Self> + '_ {
+        entry.hosts.iter().map(|host| Self {
+            hostname: host.to_ascii_lowercase().into(),
+            key: entry.key.clone(),
+            registry: Registry::ServiceEntry,
+            created: entry.created,
+            resolution: match entry.resolution {
+                EntryResolution::None => Resolution::Passthrough,
+                EntryResolution::Static => Resolution::ClientSideLb,
+                EntryResolution::Dns | EntryResolution::DnsRoundRobin | EntryResolution::DynamicDns => Resolution::Dns,
+            },
+            addresses: entry.addresses.iter().copied().collect(),
+            ports: entry.ports.iter().map(Port::of_entry).collect(),
+            export_to: entry.export_to.clone(),
+            mesh_external: entry.location == Location::MeshExternal,
+            subject_alt_names: entry.subject_alt_names.clone(),
+            selector: entry.workload_selector.clone().unwrap_or_default(),
+            alias_of: None,
+            endpoints: entry.endpoints.clone(),
+        })
+    }
+
+    pub fn port(&self, number: u16) -> Option<&Port> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+
+    pub fn is_headless(&self) -> bool {
+        self.registry == Registry::Kubernetes && self.resolution == Resolution::Passthrough
+    }
+
+    pub fn has_vip(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|address| is_host(address) && address.addr() == ip)
+    }
+
+    /// Listeners of this port are one per endpoint (`listener.go buildSidecarOutboundListeners`).
+    pub fn listens_at_endpoints(&self, port: &Port) -> bool {
+        use crate::mesh::protocol::ListenerProtocol as L;
+        self.resolution == Resolution::Passthrough
+            && self.addresses.is_empty()
+            && matches!(port.protocol.outbound(), Some(L::Tcp | L::Auto))
+            && (self.registry == Registry::Kubernetes || !self.endpoints.is_empty() || !self.selector.0.is_empty())
+    }
+
+    /// `model.SortServicesByCreationTime`: the oldest wins wherever two want the same.
+    pub fn seniority(&self) -> (Timestamp, &str, &str) {
+        let name = match self.registry {
+            Registry::Kubernetes => &self.key.name,
+            Registry::ServiceEntry => &self.hostname,
+        };
+        (self.created, name, &self.key.namespace)
+    }
+}
+
+impl Port {
+    fn of_service(port: &ServicePort) -> Self {
+        let target = match port.target {
+            TargetPort::Number(number) if number != 0 => Some(number),
+            TargetPort::Number(_) => Some(port.port),
+            TargetPort::Name(_) => None,
+        };
+        Self { name: port.name.clone(), number: port.port, protocol: Protocol::of(port), datagram: port.transport == Transport::Udp, target }
+    }
+
+    fn of_entry(port: &EntryPort) -> Self {
+        Self {
+            name: port.name.clone(),
+            number: port.number,
+            protocol: Protocol::parse(&port.protocol),
+            datagram: false,
+            target: port.target,
+        }
+    }
+}
+
+/// One address, not a range.
+pub fn is_host(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
+}
