@@ -9,22 +9,22 @@ mod shape;
 mod source;
 mod walls;
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 
 use crate::kernel_side;
-use crate::setup::{self, Part};
 use crate::shell;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-/// Each check is one item of the tally and says itself what it found.
-pub(crate) fn all(workspace: &Workspace) -> Result<Tally> {
-    setup::ensure(workspace, &Part::CHECK)?;
+/// Each check is one item of the tally and says itself what it found. `Part::CHECK` has to be there.
+pub(crate) fn all(workspace: &Workspace) -> Tally {
     let mut tally = Tally::default();
     let silent = |()| String::new();
-    tally.item("rustfmt", || shell::run(&mut workspace.cargo(&["fmt", "--all", "--check"])).map(silent));
-    tally.item("rustfmt, kernel side", || shell::run(kernel_side::cargo(workspace, "fmt").arg("--check")).map(silent));
-    walls::check(workspace, &mut tally)?;
+    tally.item("rustfmt", || formatted(workspace.cargo(&["fmt", "--all"])));
+    tally.item("rustfmt, kernel side", || formatted(kernel_side::cargo(workspace, "fmt")));
+    walls::check(workspace, &mut tally);
     tally.item("cargo-deny", || deny(workspace));
     let deny_warnings = ["--", "--deny", "warnings"];
     tally.item("clippy", || {
@@ -35,7 +35,14 @@ pub(crate) fn all(workspace: &Workspace) -> Result<Tally> {
         let mut clippy = kernel_side::cargo(workspace, "clippy");
         shell::run(clippy.args(["--quiet", "--locked"]).args(kernel_side::TARGET).args(deny_warnings)).map(silent)
     });
-    Ok(tally)
+    tally
+}
+
+/// Names the files that rustfmt would change.
+fn formatted(mut fmt: Command) -> Result<String> {
+    shell::run(fmt.args(["--", "--check", "--files-with-diff"]))
+        .context("`cargo fmt` there changes the files above")?;
+    Ok(String::new())
 }
 
 fn deny(workspace: &Workspace) -> Result<String> {

@@ -6,6 +6,7 @@ mod kernel_side;
 mod setup;
 mod shell;
 mod tally;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -13,7 +14,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::setup::Part;
-use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// Work on mesh-tracer. Start with `cargo xtask demo`.
@@ -32,6 +32,12 @@ enum Task {
     Build,
     /// Formatting, lints, licences, and the walls of ARCHITECTURE.md
     Check,
+    /// Everything a change has to pass; the last line counts it
+    Test {
+        /// Also what takes too long for every change
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,7 +46,8 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Setup => setup::ensure(&workspace, &Part::ALL).map(|()| true),
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
-        Task::Check => check::all(&workspace).map(Tally::good),
+        Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
+        Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -39,6 +39,8 @@ impl Part {
     pub(crate) const BUILD: [Part; 2] = [Part::RustSrc, Part::BpfLinker];
 
     pub(crate) const CHECK: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoDeny];
+    pub(crate) const TEST: [Part; 5] =
+        [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy, Part::CargoDeny];
 
     /// Says what is missing, or `None` where there is nothing to do.
     fn missing(self, workspace: &Workspace) -> Option<String> {

@@ -34,7 +34,7 @@ const RULES: [Rule; 13] = [
     },
     Rule {
         within: "tracer-daemon",
-        banned: &["serde", "serde_json", "serde_norway", "serde_yaml", "serde_yaml_ng", "serde_yml", "toml"],
+        banned: &["serde", "serde_json", "serde_saphyr", "toml"],
         except: &[
             "tracer-daemon/src/config",
             "tracer-daemon/src/sink/live",

@@ -15,11 +15,18 @@ use crate::shell;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
-pub(super) fn check(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let files = files(workspace)?;
-    let sources = files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "rs"));
-    let sources = sources.map(|(path, text)| Source::parse(path, text)).collect::<Result<Vec<_>>>()?;
+/// The tree as text, read once.
+struct Tree {
+    files: Vec<(PathBuf, String)>,
+    sources: Vec<Source>,
+}
 
+pub(super) fn check(workspace: &Workspace, tally: &mut Tally) {
+    let tree = match Tree::read(workspace) {
+        Ok(tree) => tree,
+        Err(error) => return tally.item("walls", || Err(error)),
+    };
+    let Tree { files, sources } = tree;
     tally.item("wall: crates", || judged(crate_findings(workspace)?));
     tally.item("wall: imports", || judged(imports::findings(&sources)));
     tally.item("wall: circles", || judged(circles::findings(&sources)));
@@ -28,7 +35,15 @@ pub(super) fn check(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         let places = Places::new(workspace.root(), &package_settings());
         judged(files.iter().flat_map(|(path, text)| places.findings(path, text)).collect())
     });
-    Ok(())
+}
+
+impl Tree {
+    fn read(workspace: &Workspace) -> Result<Self> {
+        let files = files(workspace)?;
+        let rust = files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "rs"));
+        let sources = rust.map(|(path, text)| Source::parse(path, text)).collect::<Result<_>>()?;
+        Ok(Self { files, sources })
+    }
 }
 
 /// Every text file that git knows or would add: path from the root, and content.
