@@ -36,6 +36,7 @@ const RULES: [Rule; 13] = [
         within: "tracer-daemon",
         banned: &["serde", "serde_json", "serde_saphyr", "toml"],
         except: &[
+            "tracer-daemon/src/cli/file",
             "tracer-daemon/src/config",
             "tracer-daemon/src/sink/live",
             "tracer-daemon/src/sink/wire",
@@ -141,7 +142,11 @@ impl Rule {
         let Self { within, banned: _, except, why } = self;
         match (except, *within) {
             ([], within) => format!("`{banned}` is not imported in {within}: {why}"),
-            (rooms, _) => format!("`{banned}` is imported only in {}: {why}", rooms.join(", ")),
+            (rooms, _) => {
+                let crate_src = |room: &'static str| room.split_once("/src/").map_or(room, |(_, inside)| inside);
+                let rooms: Vec<_> = rooms.iter().copied().map(crate_src).collect();
+                format!("`{banned}` is imported only in {}: {why}", rooms.join(", "))
+            }
         }
     }
 }

@@ -93,6 +93,7 @@ fn judged(mut findings: Vec<Finding>) -> Result<String> {
         return Ok(String::new());
     }
     findings.sort();
+    findings.dedup();
     for finding in &findings {
         println!("  {finding}");
     }
