@@ -12,9 +12,11 @@ mod report;
 pub use places::Place;
 pub use report::{FactsReport, Remark};
 
+use super::IstioInstallation;
 use super::lower::{LowerError, lower};
 use super::object::{ClusterEvent, ObjectKind};
-use super::{IstioInstallation, file::known::Known};
+use document::Document;
+use known::Known;
 use places::{Places, Stamp};
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What could not be read, and why. The facts known before stay.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
-    #[error("cannot read facts from {place}: {error}")]
+    #[error("cannot read facts from {place}: {error}; --facts takes a file, a directory or -")]
     Unreadable { place: Place, error: io::Error },
     #[error("no facts in directory {}: it holds no .yaml, .yml or .json file", .0.display())]
     EmptyDirectory(PathBuf),
@@ -35,7 +37,11 @@ pub enum FactsError {
     TooLarge { place: Place, limit: u64 },
     #[error("facts from {place} are no text: byte {offset} is not UTF-8; YAML or JSON is expected")]
     NotText { place: Place, offset: usize },
-    #[error("{place}: document {document}, line {line}: {why}{}", quoted(.text))]
+    #[error(
+        "{place}: document {document}, line {line}: {why}{}; correct it, or print the objects again with \
+         `kubectl get -o yaml`",
+        quoted(.text)
+    )]
     Malformed { place: Place, document: usize, line: usize, why: String, text: String },
     #[error("--facts - is given twice: standard input can be read once")]
     StdinTwice,
@@ -96,18 +102,19 @@ impl FileFacts {
         self.read = self.places.stamps();
         let mut report = FactsReport::default();
         let mut objects = Vec::new();
-        for (place, text) in self.places.texts()? {
-            let sections = document::sections(&text);
+        self.places.read(|place, text| {
+            let sections = document::sections(text);
             if sections.is_empty() {
                 report.remark(Remark::Empty(place.clone()));
             }
             for section in sections {
-                let read =
+                let Document { objects: read, unknown } =
                     document::read(&section, &self.istio).map_err(|malformed| malformed.at(place.clone(), &section))?;
-                report.count(&read);
-                objects.extend(read.objects);
+                report.count(read.len(), unknown);
+                objects.extend(read);
             }
-        }
+            Ok(())
+        })?;
         let mut events = self.known.replace(objects, &mut report);
         if !self.synced {
             self.synced = true;

@@ -16,7 +16,8 @@ pub enum Place {
     Path(PathBuf),
 }
 
-/// Tells whether a file is still the one that was read. `None`: it is not there.
+/// Tells whether a file or directory is still the one that was read: device, inode, size and time. `None`: it is not
+/// there.
 pub(super) type Stamp = (PathBuf, Option<(u64, u64, u64, i64, i64)>);
 
 pub(super) struct Places {
@@ -45,34 +46,31 @@ impl Places {
     pub(super) fn stamps(&self) -> Vec<Stamp> {
         let mut stamps = Vec::new();
         for Given { place, once } in &self.given {
-            match place {
-                Place::Path(path) if once.is_none() => {
-                    let files = files_in(path).unwrap_or_default();
-                    // A directory that cannot be listed is a change as well.
-                    stamps.push(stamp(if files.is_empty() { path.join("") } else { path.clone() }));
-                    stamps.extend(files.into_iter().filter(|file| file != path).map(stamp));
-                }
-                Place::Path(_) | Place::Stdin => {}
+            if let (Place::Path(path), None) = (place, once) {
+                stamps.push(stamp(path.clone()));
+                stamps.extend(files_in(path).unwrap_or_default().into_iter().map(stamp));
             }
         }
         stamps
     }
 
-    /// All texts in the order given, a directory's by name.
-    pub(super) fn texts(&mut self) -> Result<Vec<(Place, String)>, FactsError> {
-        let mut texts = Vec::new();
+    /// Hands over all texts in the order given, a directory's by name.
+    pub(super) fn read(
+        &mut self,
+        mut to: impl FnMut(&Place, &str) -> Result<(), FactsError>,
+    ) -> Result<(), FactsError> {
         for Given { place, once } in &mut self.given {
-            let path = match (&*place, &once) {
-                (place, Some(text)) => {
-                    texts.push((place.clone(), text.clone()));
+            if let Some(text) = once {
+                to(place, text)?;
+                continue;
+            }
+            let path = match &*place {
+                Place::Stdin => {
+                    let text = read_all(place, io::stdin().lock())?;
+                    to(place, once.insert(text))?;
                     continue;
                 }
-                (Place::Stdin, None) => {
-                    let text = read(place, io::stdin().lock())?;
-                    texts.push((place.clone(), once.insert(text).clone()));
-                    continue;
-                }
-                (Place::Path(path), None) => path,
+                Place::Path(path) => path,
             };
             let unreadable = |error| FactsError::Unreadable { place: place.clone(), error };
             let metadata = fs::metadata(path).map_err(unreadable)?;
@@ -82,17 +80,18 @@ impl Places {
                     return Err(FactsError::EmptyDirectory(path.clone()));
                 }
                 for file in files {
-                    texts.push((Place::Path(file.clone()), read_file(&file)?));
+                    let place = Place::Path(file.clone());
+                    to(&place, &read_file(&place, &file)?)?;
                 }
-            } else {
-                let text = read_file(path)?;
-                if !metadata.is_file() {
-                    *once = Some(text.clone());
-                }
-                texts.push((place.clone(), text));
+                continue;
+            }
+            let text = read_file(place, path)?;
+            to(place, &text)?;
+            if !metadata.is_file() {
+                *once = Some(text);
             }
         }
-        Ok(texts)
+        Ok(())
     }
 }
 
@@ -115,18 +114,17 @@ fn files_in(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn stamp(file: PathBuf) -> Stamp {
-    let stamp = fs::metadata(&file).ok().map(|of| (of.dev(), of.ino(), of.len(), of.mtime(), of.mtime_nsec()));
-    (file, stamp)
+fn stamp(path: PathBuf) -> Stamp {
+    let stamp = fs::metadata(&path).ok().map(|of| (of.dev(), of.ino(), of.len(), of.mtime(), of.mtime_nsec()));
+    (path, stamp)
 }
 
-fn read_file(path: &Path) -> Result<String, FactsError> {
-    let place = Place::Path(path.to_owned());
+fn read_file(place: &Place, path: &Path) -> Result<String, FactsError> {
     let file = File::open(path).map_err(|error| FactsError::Unreadable { place: place.clone(), error })?;
-    read(&place, file)
+    read_all(place, file)
 }
 
-fn read(place: &Place, from: impl Read) -> Result<String, FactsError> {
+fn read_all(place: &Place, from: impl Read) -> Result<String, FactsError> {
     let mut bytes = Vec::new();
     let read = from.take(LIMIT + 1).read_to_end(&mut bytes);
     read.map_err(|error| FactsError::Unreadable { place: place.clone(), error })?;

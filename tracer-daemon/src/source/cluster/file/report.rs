@@ -1,6 +1,5 @@
 //! What a reading of files found worth a word, though none of it is an error.
 
-use super::document::Document;
 use super::places::Place;
 use crate::source::cluster::object::ObjectRef;
 use std::collections::BTreeMap;
@@ -33,10 +32,10 @@ impl FactsReport {
         self.remarks.push(remark);
     }
 
-    pub(super) fn count(&mut self, document: &Document) {
-        self.objects += document.objects.len();
-        for kind in &document.unknown {
-            *self.unknown_kinds.entry(kind.clone()).or_default() += 1;
+    pub(super) fn count(&mut self, objects: usize, unknown: Vec<String>) {
+        self.objects += objects;
+        for kind in unknown {
+            *self.unknown_kinds.entry(kind).or_default() += 1;
         }
     }
 

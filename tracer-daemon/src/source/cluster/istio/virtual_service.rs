@@ -25,7 +25,7 @@ fn lower_http(of: &object::HttpRoute, at: usize, to: &mut Values) -> HttpRoute {
     HttpRoute {
         name: name(route_name),
         matches: r#match.iter().map(|m| lower_match(m, &field, to)).collect(),
-        route: route.iter().map(|destination| lower_destination(destination, &field, to)).collect(),
+        route: lower_route(route, &field, to),
         answers: redirect.is_some() || direct_response.is_some(),
     }
 }
@@ -44,7 +44,7 @@ fn lower_match(of: &object::HttpMatch, field: &str, to: &mut Values) -> HttpMatc
         source_namespace,
         gateways,
     } = of;
-    let unseen_maps = [headers, without_headers, query_params];
+    let conditions = [headers, without_headers, query_params];
     HttpMatch {
         uri: uri.as_ref().and_then(lower_string),
         authority: authority.as_ref().and_then(lower_string),
@@ -52,7 +52,7 @@ fn lower_match(of: &object::HttpMatch, field: &str, to: &mut Values) -> HttpMatc
         source_labels: labels(source_labels),
         source_namespace: some_name(source_namespace),
         gateways: names(gateways),
-        unseen: scheme.is_some() || method.is_some() || unseen_maps.iter().any(|map| !map.is_empty()),
+        unseen: scheme.is_some() || method.is_some() || conditions.iter().any(|some| some.0),
     }
 }
 
@@ -80,14 +80,20 @@ fn lower_l4(of: &object::L4Route, field: &str, to: &mut Values) -> L4Route {
             gateways: names(gateways),
         }
     });
-    L4Route {
-        matches: matches.collect(),
-        route: route.iter().map(|destination| lower_destination(destination, field, to)).collect(),
-    }
+    L4Route { matches: matches.collect(), route: lower_route(route, field, to) }
 }
 
 fn lower_port(port: Option<i64>, field: &str, to: &mut Values) -> Option<u16> {
     port.filter(|port| *port != 0).and_then(|port| to.port(&format!("{field}.match[].port"), port))
+}
+
+fn lower_route(of: &[object::RouteDestination], field: &str, to: &mut Values) -> Vec<Destination> {
+    let mut route: Vec<_> = of.iter().map(|destination| lower_destination(destination, field, to)).collect();
+    // A single destination gets everything, whatever its weight.
+    if let [only] = &mut *route {
+        only.weight = 100;
+    }
+    route
 }
 
 fn lower_destination(of: &object::RouteDestination, field: &str, to: &mut Values) -> Destination {

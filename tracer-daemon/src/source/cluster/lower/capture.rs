@@ -65,10 +65,10 @@ fn arguments(args: &[String]) -> HashMap<char, &str> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut chars = arg.chars();
-        if let (Some('-'), Some(flag), None) = (chars.next(), chars.next(), chars.next()) {
-            if let Some(value) = args.next() {
-                flags.insert(flag, value.as_str());
-            }
+        if let (Some('-'), Some(flag), None) = (chars.next(), chars.next(), chars.next())
+            && let Some(value) = args.next()
+        {
+            flags.insert(flag, value.as_str());
         }
     }
     flags

@@ -108,11 +108,9 @@ fn revision(status: &str, to: &mut Values) -> Option<Name> {
         revision: Option<String>,
     }
 
-    match serde_json::from_str::<Status>(status) {
-        Ok(Status { revision }) => revision.as_deref().and_then(some_name),
-        Err(_) => {
-            to.bad(format!("metadata.annotations[{STATUS}]"), status, "is not the JSON that the injector writes");
-            None
-        }
-    }
+    let Ok(Status { revision }) = serde_json::from_str(status) else {
+        to.bad(format!("metadata.annotations[{STATUS}]"), status, "is not the JSON that the injector writes");
+        return None;
+    };
+    revision.as_deref().and_then(some_name)
 }

@@ -19,10 +19,10 @@ pub(super) fn of(metadata: &Metadata) -> Workload {
             return Workload { kind: WorkloadKind::Other(name("Rollout")), name: name(rollout) };
         }
     }
-    if kind == "Job" {
-        if let Some(cron_job) = without_schedule(owner_name) {
-            return Workload { kind: WorkloadKind::CronJob, name: name(cron_job) };
-        }
+    if kind == "Job"
+        && let Some(cron_job) = without_schedule(owner_name)
+    {
+        return Workload { kind: WorkloadKind::CronJob, name: name(cron_job) };
     }
     let kind = match kind {
         "Deployment" => WorkloadKind::Deployment,

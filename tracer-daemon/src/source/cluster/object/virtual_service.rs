@@ -4,6 +4,7 @@ use super::PortSelector;
 use super::shape::{Metadata, shapes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 shapes! {
     VirtualService {
@@ -30,9 +31,9 @@ shapes! {
         authority: Option<StringMatch>,
         scheme: Option<Present>,
         method: Option<Present>,
-        headers: BTreeMap<String, Present>,
-        without_headers: BTreeMap<String, Present>,
-        query_params: BTreeMap<String, Present>,
+        headers: Conditions,
+        without_headers: Conditions,
+        query_params: Conditions,
         port: Option<i64>,
         source_labels: BTreeMap<String, String>,
         source_namespace: String,
@@ -71,6 +72,11 @@ shapes! {
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Present;
 
+/// Whether there are conditions, by name; what they ask for is nothing that the tracer ever sees.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Conditions(pub bool);
+
 impl Serialize for Present {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bool(true)
@@ -80,5 +86,33 @@ impl Serialize for Present {
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         serde::de::IgnoredAny::deserialize(from).map(|_| Present)
+    }
+}
+
+impl<'de> Deserialize<'de> for Conditions {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Conditions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of conditions")
+            }
+
+            fn visit_bool<E>(self, any: bool) -> Result<Conditions, E> {
+                Ok(Conditions(any))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Conditions, A::Error> {
+                let mut any = false;
+                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {
+                    any = true;
+                }
+                Ok(Conditions(any))
+            }
+        }
+
+        from.deserialize_any(Visitor)
     }
 }

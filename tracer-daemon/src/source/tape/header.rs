@@ -1,0 +1,90 @@
+//! The first line: what the tape is, where it was recorded, and what the engine was set to.
+
+use super::{TapeError, VERSION};
+use crate::source::cluster::IstioInstallation;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a replay must know beside the inputs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TapeHeader {
+    /// `uname -r`
+    pub kernel: String,
+    pub node: String,
+    /// Wall time at which the kernel's monotonic clock stood at zero: dates the records.
+    pub boot: Timestamp,
+    pub istio: IstioInstallation,
+    pub verdict_deadline: Duration,
+    pub stall_deadline: Duration,
+}
+
+/// Looked at before all else, so that a later format is called by its version whatever else it changed.
+#[derive(Deserialize)]
+struct Format {
+    mesh_tracer_tape: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderLine {
+    mesh_tracer_tape: u32,
+    recorded_by: String,
+    kernel: String,
+    node: String,
+    boot: String,
+    istio_namespace: String,
+    revisions: Vec<String>,
+    verdict_deadline_ms: u64,
+    stall_deadline_ms: u64,
+}
+
+impl TapeHeader {
+    pub(super) fn to_line(&self) -> String {
+        let Self { kernel, node, boot, istio, verdict_deadline, stall_deadline } = self;
+        let IstioInstallation { namespace, revisions } = istio;
+        let line = HeaderLine {
+            mesh_tracer_tape: VERSION,
+            recorded_by: format!("mesh-tracer {}", env!("CARGO_PKG_VERSION")),
+            kernel: kernel.clone(),
+            node: node.clone(),
+            boot: boot.to_string(),
+            istio_namespace: namespace.clone(),
+            revisions: revisions.clone(),
+            verdict_deadline_ms: millis(*verdict_deadline),
+            stall_deadline_ms: millis(*stall_deadline),
+        };
+        serde_json::json!(line).to_string()
+    }
+
+    pub(super) fn from_line(line: &[u8]) -> Result<Self, TapeError> {
+        let no_tape = |error: &dyn std::fmt::Display| TapeError::NoTape(error.to_string());
+        let Format { mesh_tracer_tape: version } = serde_json::from_slice(line).map_err(|e| no_tape(&e))?;
+        if version != VERSION {
+            return Err(TapeError::UnknownVersion(version));
+        }
+        let line: HeaderLine = serde_json::from_slice(line).map_err(|e| no_tape(&e))?;
+        let HeaderLine {
+            mesh_tracer_tape: _,
+            recorded_by: _,
+            kernel,
+            node,
+            boot,
+            istio_namespace: namespace,
+            revisions,
+            verdict_deadline_ms,
+            stall_deadline_ms,
+        } = line;
+        Ok(Self {
+            kernel,
+            node,
+            boot: boot.parse().map_err(|e: jiff::Error| no_tape(&e))?,
+            istio: IstioInstallation { namespace, revisions },
+            verdict_deadline: Duration::from_millis(verdict_deadline_ms),
+            stall_deadline: Duration::from_millis(stall_deadline_ms),
+        })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

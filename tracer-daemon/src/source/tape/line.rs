@@ -1,0 +1,51 @@
+//! One line: an input, or the end.
+
+use super::Recorded;
+use super::socket::SocketLine;
+use crate::source::cluster::ClusterEvent;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use tracer_engine::net::Ktime;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Line<'a> {
+    Socket(SocketLine),
+    Cluster {
+        at: u64,
+        event: Cow<'a, ClusterEvent>,
+    },
+    Tick(u64),
+    Lost {
+        at: u64,
+        count: u64,
+    },
+    /// Nothing follows; so many inputs came before.
+    End {
+        inputs: u64,
+    },
+}
+
+impl<'a> From<&'a Recorded> for Line<'a> {
+    fn from(recorded: &'a Recorded) -> Self {
+        match recorded {
+            Recorded::Socket(event) => Line::Socket(event.into()),
+            Recorded::Cluster { at, event } => Line::Cluster { at: at.0, event: Cow::Borrowed(event) },
+            Recorded::Tick(at) => Line::Tick(at.0),
+            Recorded::Lost { at, count } => Line::Lost { at: at.0, count: *count },
+        }
+    }
+}
+
+impl Line<'_> {
+    /// `Err`: the end, and how many inputs there should have been.
+    pub(super) fn into_recorded(self) -> Result<Recorded, u64> {
+        Ok(match self {
+            Line::Socket(event) => Recorded::Socket(event.into()),
+            Line::Cluster { at, event } => Recorded::Cluster { at: Ktime(at), event: event.into_owned() },
+            Line::Tick(at) => Recorded::Tick(Ktime(at)),
+            Line::Lost { at, count } => Recorded::Lost { at: Ktime(at), count },
+            Line::End { inputs } => return Err(inputs),
+        })
+    }
+}
