@@ -28,7 +28,7 @@ pub(crate) fn all(workspace: &Workspace) -> Tally {
     tally.item("cargo-deny", || deny(workspace));
     let deny_warnings = ["--", "--deny", "warnings"];
     tally.item("clippy", || {
-        let clippy = ["clippy", "--quiet", "--locked", "--workspace", "--all-targets"];
+        let clippy = ["clippy", "--quiet", "--keep-going", "--locked", "--workspace", "--all-targets"];
         shell::run(workspace.cargo(&clippy).args(deny_warnings)).map(silent)
     });
     tally.item("clippy, kernel side", || {

@@ -66,14 +66,15 @@ impl Source {
         })
     }
 
-    /// The folder of the crate that this file belongs to, up to and with `src`; `None` outside any `src`.
+    /// The folder of the crate that this file belongs to: `src`, or a program's own below `src/bin`; `None` outside both.
     pub(crate) fn crate_src(&self) -> Option<PathBuf> {
         let parts: Vec<_> = self.path.iter().collect();
-        let src = parts.iter().position(|part| *part == "src")?;
-        Some(parts[..=src].iter().collect())
+        let src = parts.iter().position(|part| *part == "src")? + 1;
+        let is_program = parts.get(src).is_some_and(|part| *part == "bin");
+        Some(parts[..if is_program { src + 2 } else { src }].iter().collect())
     }
 
-    /// The names from the crate's root to the module that this file is; empty for `lib.rs` and `main.rs`.
+    /// The names from the crate's root to the module that this file is; empty for the root itself.
     pub(crate) fn module(&self) -> Vec<String> {
         let src = self.crate_src().unwrap_or_default();
         let inside = self.path.strip_prefix(src).unwrap_or(&self.path).with_extension("");
@@ -271,6 +272,19 @@ mod tests {
         let source = Source::parse(Path::new("x/src/p/q.rs"), text).unwrap();
         let absolute: Vec<_> = source.mentions.iter().map(|mention| source.absolute(mention).join("::")).collect();
         assert_eq!(absolute, ["crate::p::a", "crate::p::q::b", "crate::p::q::child::c", "other::d", "crate::e"]);
+    }
+
+    #[test]
+    fn a_program_below_bin_is_a_crate_of_its_own() {
+        let of = |path: &str| {
+            let source = Source::parse(Path::new(path), "").unwrap();
+            (source.crate_src().unwrap().display().to_string(), source.module().join("::"))
+        };
+        assert_eq!(of("x/src/a/b.rs"), ("x/src".to_owned(), "a::b".to_owned()));
+        assert_eq!(of("x/src/lib.rs"), ("x/src".to_owned(), String::new()));
+        assert_eq!(of("x/src/bin/p/main.rs"), ("x/src/bin/p".to_owned(), String::new()));
+        assert_eq!(of("x/src/bin/p/a.rs"), ("x/src/bin/p".to_owned(), "a".to_owned()));
+        assert_eq!(of("x/src/bin/q.rs").1, "");
     }
 
     #[test]
