@@ -44,7 +44,7 @@ pub(crate) fn remove(folder: &Path, patience: Duration) -> Result<()> {
 fn wait_until_empty(folder: &Path, patience: Duration) -> Result<()> {
     let path = folder.join("cgroup.events");
     let file = fs::File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    let patience = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: i64::from(patience.subsec_nanos()) };
+    let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: i64::from(patience.subsec_nanos()) };
     loop {
         // Reading through a fresh handle gives the current text; the polled one only tells that it changed.
         let events = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

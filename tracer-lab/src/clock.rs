@@ -18,7 +18,8 @@ pub(crate) fn sleep(duration: Duration) {
 
 /// Sleeps up to a moment of this clock, so that a paced series does not drift.
 pub(crate) fn sleep_until(moment: u64) {
-    let moment = Timespec { tv_sec: (moment / 1_000_000_000) as i64, tv_nsec: (moment % 1_000_000_000) as i64 };
+    let (seconds, rest) = (moment / 1_000_000_000, moment % 1_000_000_000);
+    let moment = Timespec { tv_sec: seconds.cast_signed(), tv_nsec: rest.cast_signed() };
     // A signal may end it early; every caller either loops or does not mind a call that comes a moment too soon.
     let _interrupted = rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &moment);
 }

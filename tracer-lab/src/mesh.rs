@@ -4,7 +4,7 @@ mod caller;
 mod listener;
 mod rise;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,18 +86,11 @@ impl Mesh {
         results.into_iter().next().context("a call without a result")
     }
 
-    /// Makes all calls at once; results in the order of the calls.
-    pub fn call_at_once(&self, calls: &[Call]) -> Result<Vec<CallResult>> {
+    /// Begins a call every `interval`, whether or not the earlier ones have ended; zero is all at once. Results in the
+    /// order of the calls.
+    pub fn call_all(&self, calls: &[Call], interval: Duration) -> Result<Vec<CallResult>> {
         // Clients are started before the first call, or the later ones would lag behind it.
         calls.iter().try_for_each(|call| self.caller(call).map(drop))?;
-        let pending = calls.iter().map(|call| self.begin(call)).collect::<Result<_>>()?;
-        self.finish(pending)
-    }
-
-    /// Begins `per_second` calls in each second, whether or not the earlier ones have ended.
-    pub fn call_at_rate(&self, calls: &[Call], per_second: u32) -> Result<Vec<CallResult>> {
-        calls.iter().try_for_each(|call| self.caller(call).map(drop))?;
-        let interval = Duration::from_secs(1) / per_second.max(1);
         let start = clock::now();
         let mut pending = Vec::with_capacity(calls.len());
         for (at, call) in calls.iter().enumerate() {
@@ -117,10 +110,9 @@ impl Mesh {
         let tokens: Vec<_> = pending.iter().map(|pending| pending.token).collect();
         let mut results = pending.into_iter().map(Pending::wait).collect::<Result<Vec<_>>>()?;
         for listener in &self.listeners {
-            for token in listener.received(&tokens)? {
-                let at = tokens.iter().position(|asked| *asked == token);
-                results[at.context("an answer to another question")?].receivers.push(listener.pod().clone());
-            }
+            let received: BTreeSet<_> = listener.received(&tokens)?.into_iter().collect();
+            let own = tokens.iter().zip(&mut results).filter(|(token, _)| received.contains(token));
+            own.for_each(|(_, result)| result.receivers.push(listener.pod().clone()));
         }
         Ok(results)
     }

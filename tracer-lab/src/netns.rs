@@ -11,10 +11,12 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::{Deserialize, Serialize};
 
 pub(crate) const FOLDER: &str = "/run/netns";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Netns {
     name: String,
 }

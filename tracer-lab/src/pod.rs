@@ -4,10 +4,12 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::netns::Netns;
 use crate::recipe::pod_name::PodName;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pod {
     pub(crate) name: PodName,
     pub(crate) uid: String,

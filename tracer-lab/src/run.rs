@@ -1,5 +1,6 @@
 //! One run: the name that everything it makes bears, the folder of its files, and the end of it all.
 
+pub(crate) mod live;
 pub(crate) mod sweep;
 
 use std::fs::{self, File};

@@ -23,7 +23,7 @@ use crate::run::{Process, Run};
 pub(crate) const UID: u32 = 1337;
 
 /// Thirteen start together in a second on two cores; a machine that is busy otherwise needs longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Envoy {

@@ -8,16 +8,18 @@ pub(super) const HEADER: &str = "x-lab-call";
 /// No protocol begins with it: an HTTP method is letters, a TLS record begins with 0x16.
 const MARK: &[u8] = b"\0lab";
 
-pub(super) const LENGTH: usize = MARK.len() + size_of::<u64>();
-
 pub(super) fn bytes(token: u64) -> Vec<u8> {
     [MARK, &token.to_be_bytes()].concat()
 }
 
-/// The token of a payload that begins `bytes`.
+/// The token of a request that begins `bytes`, whatever protocol it speaks.
 pub(super) fn token(bytes: &[u8]) -> Option<u64> {
-    let token = bytes.strip_prefix(MARK)?.first_chunk()?;
-    Some(u64::from_be_bytes(*token))
+    if let Some(token) = bytes.strip_prefix(MARK) {
+        return token.first_chunk().map(|token| u64::from_be_bytes(*token));
+    }
+    let head = str::from_utf8(bytes).ok()?;
+    let (_, value) = head.lines().filter_map(|line| line.split_once(": ")).find(|(name, _)| *name == HEADER)?;
+    value.parse().ok()
 }
 
 /// What a server says that speaks first, and who it is.
@@ -38,8 +40,8 @@ mod tests {
     #[test]
     fn a_payload_is_known_again() {
         assert_eq!(token(&bytes(7)), Some(7));
-        assert_eq!(bytes(7).len(), LENGTH);
-        assert_eq!(token(&bytes(7)[..LENGTH - 1]), None);
+        assert_eq!(token(&bytes(7)[..11]), None);
+        assert_eq!(token(b"GET / HTTP/1.1\r\nhost: db\r\nx-lab-call: 12\r\n\r\n"), Some(12));
         assert_eq!(token(b"GET / HTTP/1.1\r\n"), None);
     }
 

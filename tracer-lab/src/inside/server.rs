@@ -22,6 +22,9 @@ use super::{payload, tls};
 use crate::recipe::Kind;
 use crate::recipe::pod_name::PodName;
 
+/// As much of a connection's first bytes as a request of ours can have.
+const FIRST: usize = 1024;
+
 #[derive(Args)]
 pub struct Server {
     #[arg(long)]
@@ -84,7 +87,7 @@ impl App {
         match kind {
             Kind::Http => {
                 // Bytes that are not HTTP reach the application as well: it gets them before it refuses them.
-                let mut first = [0; payload::LENGTH];
+                let mut first = [0; FIRST];
                 let length = stream.peek(&mut first).await?;
                 self.note(payload::token(&first[..length]));
                 self.http(stream).await
@@ -94,10 +97,10 @@ impl App {
                 self.http(stream).await
             }
             Kind::Tcp => {
-                let mut first = vec![0; payload::LENGTH];
-                stream.read_exact(&mut first).await?;
-                self.note(payload::token(&first));
-                stream.write_all(&first).await?;
+                let mut first = [0; FIRST];
+                let length = stream.read(&mut first).await?;
+                self.note(payload::token(&first[..length]));
+                stream.write_all(&first[..length]).await?;
                 let (mut read, mut write) = stream.split();
                 tokio::io::copy(&mut read, &mut write).await?;
                 Ok(())

@@ -72,6 +72,13 @@ pub enum Ending {
     Failed(String),
 }
 
+impl CallResult {
+    /// Whether an application got the request, as the recorded truth has it.
+    pub fn accepted(&self) -> bool {
+        !self.receivers.is_empty()
+    }
+}
+
 impl fmt::Display for CallResult {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.ending, self.status, self.connected) {

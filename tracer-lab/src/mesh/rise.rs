@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +15,8 @@ use crate::netns::Netns;
 use crate::pod::Pod;
 use crate::recipe::Recipe;
 use crate::recipe::cluster::PodSpec;
-use crate::run::{Run, sweep};
-use crate::sidecar::Envoy;
+use crate::run::{Run, live, sweep};
+use crate::sidecar::{Envoy, Sidecar};
 use crate::{cgroup, interrupt, network, program, requirements};
 
 pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
@@ -47,20 +47,23 @@ pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
         }
     }
     listeners.iter().try_for_each(Listener::wait_until_listening)?;
-    sidecars.iter().try_for_each(|sidecar| sidecar.wait_until_ready())?;
+    sidecars.iter().try_for_each(Sidecar::wait_until_ready)?;
 
     let Recipe { folder, cluster: _, apps: _, routes: _, calls, proxies: _ } = recipe;
     let (callers, tokens) = (Mutex::new(BTreeMap::new()), AtomicU64::new(1));
     Ok(Mesh { calls, folder, pods, listeners, callers, authority, tokens, run: Arc::clone(&run) })
 }
 
-fn pod(run: &Run, spec: &PodSpec, netns: Netns, program: &PathBuf) -> Result<Pod> {
+fn pod(run: &Run, spec: &PodSpec, netns: Netns, program: &Path) -> Result<Pod> {
     let PodSpec { name, uid, ip, service_account: _, capture: _, sidecar } = spec;
     let cgroup = run.pod_cgroup(uid);
     cgroup::create(&cgroup)?;
     let folder = run.folder().join(name.dotted());
     fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let netns_inode = netns.inode()?;
-    let (name, uid, program) = (name.clone(), uid.clone(), program.clone());
-    Ok(Pod { name, uid, ip: *ip, sidecar: *sidecar, netns, netns_inode, cgroup, folder, program })
+    let (name, uid, program) = (name.clone(), uid.clone(), program.to_path_buf());
+    let file = folder.join(live::POD);
+    let pod = Pod { name, uid, ip: *ip, sidecar: *sidecar, netns, netns_inode, cgroup, folder, program };
+    fs::write(&file, serde_json::to_string(&pod)?).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(pod)
 }

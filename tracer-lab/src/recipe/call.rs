@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::pod_name::PodName;
 
 /// One line of `calls.jsonl`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
     pub id: String,
     pub from: PodName,
@@ -61,7 +61,7 @@ pub enum Sends {
 }
 
 /// The recorded outcome, judged by the proxies' access logs when the mesh was recorded.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Truth {
     pub class: String,

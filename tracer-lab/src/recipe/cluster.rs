@@ -68,9 +68,9 @@ fn behind(spec: &Spec, ports: &[Port], endpoints: &[Endpoint]) -> Vec<VirtualIp>
     let ips: Vec<Ipv4Addr> = ready.flat_map(|endpoint| &endpoint.addresses).filter_map(|ip| ip.parse().ok()).collect();
     let tcp = spec.ports.iter().filter(|port| port.protocol == "TCP");
     tcp.filter_map(|port| {
-        let target = ports.iter().find(|target| target.name == port.name)?.port;
+        let target = ports.iter().find(|target| target.name == port.name)?.number;
         let endpoints = ips.iter().map(|ip| SocketAddrV4::new(*ip, target)).collect();
-        Some(VirtualIp { address: SocketAddrV4::new(ip, port.port), endpoints })
+        Some(VirtualIp { address: SocketAddrV4::new(ip, port.number), endpoints })
     })
     .collect()
 }
@@ -130,7 +130,8 @@ struct Status {
 struct Port {
     #[serde(default)]
     name: String,
-    port: u16,
+    #[serde(rename = "port")]
+    number: u16,
     #[serde(default = "tcp")]
     protocol: String,
 }

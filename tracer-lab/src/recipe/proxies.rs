@@ -23,7 +23,8 @@ const RUNTIME: &str = r#"{
 pub(crate) struct Proxies {
     listeners: BTreeMap<String, Value>,
     clusters: BTreeMap<String, Value>,
-    proxies: BTreeMap<PodName, Resources>,
+    #[serde(rename = "proxies")]
+    pods: BTreeMap<PodName, Resources>,
 }
 
 /// Keys into the two tables, in order.
@@ -40,7 +41,7 @@ impl Proxies {
 
     /// A pod's whole bootstrap, with its certificates and its admin socket in place.
     pub(crate) fn bootstrap(&self, pod: &PodName, certificates: &Path, admin: &Path) -> Result<String> {
-        let own = self.proxies.get(pod).with_context(|| format!("no proxy {pod} in envoy.json"))?;
+        let own = self.pods.get(pod).with_context(|| format!("no proxy {pod} in envoy.json"))?;
         let runtime: Value = serde_json::from_str(RUNTIME)?;
         let bootstrap = json!({
             "node": {"id": pod.to_string(), "cluster": pod.namespace()},

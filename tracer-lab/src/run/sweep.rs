@@ -68,7 +68,7 @@ fn run_of(name: &str) -> Option<&str> {
 }
 
 /// Its owner holds the lock. Where a sweep got as far as the lock, or the name is a stranger's, the process decides.
-fn lives(run: &str) -> Result<bool> {
+pub(super) fn lives(run: &str) -> Result<bool> {
     let path = Path::new(FOLDER).join(run).join(LOCK);
     match File::open(&path) {
         Ok(lock) => match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -89,7 +89,7 @@ fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let shown = folder.display();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

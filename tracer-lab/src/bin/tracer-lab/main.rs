@@ -1,12 +1,14 @@
 //! `tracer-lab`: brings up a mesh on this machine, makes its calls, and is itself what runs inside the pods.
 
+mod exec;
+mod run;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tracer_lab::inside::{client, enter::Enter, server::Server};
 use tracer_lab::{Mesh, Options};
 
@@ -21,18 +23,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Bring up a mesh, make its recorded calls, and take it down
-    Run {
-        #[command(flatten)]
-        stage: Stage,
-    },
+    Run(run::Run),
     /// Bring up a mesh and leave it up until Ctrl-C
     Up {
         #[command(flatten)]
         stage: Stage,
     },
+    /// Run a program in a pod of a mesh that is up, by default a shell
+    Exec(exec::Exec),
     /// Remove what killed runs have left
     Clean,
-    /// Run a program inside a pod's cgroup and network namespace
+    /// The way into a pod
     #[command(hide = true)]
     PodExec(Enter),
     /// The application that answers, inside a pod
@@ -43,22 +44,24 @@ enum Command {
     PodClient,
 }
 
-#[derive(clap::Args)]
+/// A mesh, and on what it is brought up.
+#[derive(Args)]
 struct Stage {
     /// Which mesh: basic, demo, registry-only, strict
     mesh: String,
     /// The Envoy to run instead of the one that `cargo xtask setup` installed
-    #[arg(long, env = "TRACER_LAB_ENVOY")]
+    #[arg(long, value_name = "PATH", env = "TRACER_LAB_ENVOY")]
     envoy: Option<PathBuf>,
     /// Worker threads of each Envoy
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     concurrency: u32,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run { stage } => run(stage),
-        Command::Up { stage } => up(stage),
+        Command::Run(run) => run.run(),
+        Command::Up { stage } => stage.up().and_then(|mesh| leave_up(&mesh)),
+        Command::Exec(exec) => exec.run(),
         Command::Clean => clean(),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
@@ -81,21 +84,12 @@ impl Stage {
     }
 }
 
-fn run(stage: Stage) -> Result<bool> {
-    let mesh = stage.up()?;
-    let mut as_recorded = true;
-    for call in mesh.calls() {
-        let result = mesh.call(call)?;
-        let accepted = !result.receivers.is_empty();
-        as_recorded &= accepted == call.truth.accepted;
-        println!("{} {} -> {} : {result} {:?}", call.id, call.from, call.request.to, result.receivers);
-        thread::sleep(Duration::from_millis(60));
+/// Until a signal comes: the library then takes the mesh down and ends the process.
+fn leave_up(mesh: &Mesh) -> Result<bool> {
+    eprintln!("mesh {} is up; Ctrl-C takes it down. Meanwhile, in another terminal:", mesh.run());
+    for pod in mesh.pods() {
+        eprintln!("  tracer-lab exec {:<28} {}", pod.name(), pod.ip());
     }
-    Ok(as_recorded)
-}
-
-fn up(stage: Stage) -> Result<bool> {
-    let mesh = stage.up()?;
     println!("{}", mesh.run());
     loop {
         thread::park();

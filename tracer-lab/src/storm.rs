@@ -1,0 +1,76 @@
+//! A connect storm on loopback: connections opened and closed as fast as two threads can, for `xtask bench storm`.
+//! What a tracer costs is the difference between a storm beside it and one without.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+
+/// Destinations that take turns. Each closed connection leaves its client port in TIME_WAIT towards one destination
+/// for a minute, so one address alone runs out of ports after 28,000.
+const DESTINATIONS: u32 = 64;
+
+/// What one storm took. Times are of the storm's process alone, its softirq work on loopback included.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Storm {
+    pub connections: u32,
+    /// CLOCK_MONOTONIC, from the first connect to the last accept.
+    pub wall: Duration,
+    pub user: Duration,
+    pub system: Duration,
+}
+
+impl Storm {
+    pub fn per_second(&self) -> f64 {
+        f64::from(self.connections) / self.wall.as_secs_f64()
+    }
+}
+
+/// Opens and closes `connections`. A listener on every loopback address, one thread that accepts, one that connects.
+pub fn run(connections: u32) -> Result<Storm> {
+    ensure!(connections > 0, "a storm of 0 connections: ask for at least 1");
+    raise_open_files()?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).context("cannot listen on loopback")?;
+    let port = listener.local_addr().context("cannot learn the storm's port")?.port();
+
+    let before = cpu_time();
+    let start = clock::now();
+    let server = thread::spawn(move || -> std::io::Result<()> {
+        for _ in 0..connections {
+            drop(listener.accept()?);
+        }
+        Ok(())
+    });
+    for at in 0..connections {
+        let destination = SocketAddr::V4(SocketAddrV4::new(loopback(at % DESTINATIONS), port));
+        TcpStream::connect(destination)
+            .with_context(|| format!("connection {} of {connections} to {destination} failed", at + 1))?;
+    }
+    server.join().expect("the accepting thread has no panic of its own").context("cannot accept")?;
+    let wall = Duration::from_nanos(clock::now() - start);
+    let after = cpu_time();
+    Ok(Storm { connections, wall, user: after.0 - before.0, system: after.1 - before.1 })
+}
+
+/// 127.0.0.1, 127.0.0.2, ...: all of 127/8 is local.
+fn loopback(at: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + at)
+}
+
+/// The accept queue may hold thousands of sockets before the accepting thread is scheduled.
+fn raise_open_files() -> Result<()> {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .context("cannot raise the limit of open files")
+}
+
+/// User and system time of this process.
+fn cpu_time() -> (Duration, Duration) {
+    let usage = rustix::process::getrusage(rustix::process::RusageWho::SelfProcess);
+    (duration(usage.user), duration(usage.system))
+}
