@@ -2,7 +2,9 @@
 
 mod build;
 mod check;
+mod demo;
 mod kernel_side;
+mod lab;
 mod setup;
 mod shell;
 mod tally;
@@ -30,6 +32,17 @@ enum Task {
     Setup,
     /// Build target/release/mesh-tracer
     Build,
+    /// A real mesh on this machine, traced: seventeen stories and the verdict on each
+    Demo {
+        /// Leave the mesh up afterwards, until Ctrl-C, and print what to try on it
+        #[arg(long)]
+        keep: bool,
+    },
+    /// The lab that demo and tests run in
+    Lab {
+        #[command(subcommand)]
+        task: LabTask,
+    },
     /// Formatting, lints, licences, and the walls of ARCHITECTURE.md
     Check,
     /// Everything a change has to pass; the last line counts it
@@ -40,12 +53,20 @@ enum Task {
     },
 }
 
+#[derive(Subcommand)]
+enum LabTask {
+    /// Remove what killed runs have left: namespaces, links, rules, cgroups, processes
+    Clean,
+}
+
 fn main() -> ExitCode {
     let Args { task } = Args::parse();
     let workspace = Workspace::this();
     let done = match task {
         Task::Setup => setup::ensure(&workspace, &Part::ALL).map(|()| true),
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
+        Task::Demo { keep } => demo::demo(&workspace, keep),
+        Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
         Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
         Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };

@@ -39,6 +39,7 @@ impl Part {
     pub(crate) const BUILD: [Part; 2] = [Part::RustSrc, Part::BpfLinker];
 
     pub(crate) const CHECK: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoDeny];
+    pub(crate) const DEMO: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy];
     pub(crate) const TEST: [Part; 5] =
         [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy, Part::CargoDeny];
 

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result};
+use serde_json::Value;
+
 use crate::shell;
 
 /// The checkout that this xtask was built from.
@@ -24,6 +27,13 @@ impl Workspace {
     /// What `setup` installs beside the checkout and no package manager owns: git-ignored, deleted without harm.
     pub(crate) fn tools(&self) -> PathBuf {
         self.root.join(".setup")
+    }
+
+    /// Where cargo puts what it builds: `target`, unless its settings say otherwise.
+    pub(crate) fn target(&self) -> Result<PathBuf> {
+        let metadata = shell::read(&mut self.cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
+        let metadata: Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
+        metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names no target_directory")
     }
 
     /// `cargo`, started in the workspace, with the tools of `setup` on its PATH (bpf-linker is found there).

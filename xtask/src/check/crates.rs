@@ -45,7 +45,7 @@ const RULES: [Rule; 6] = [
     Rule { name: "tracer-daemon", only: None, never: &["xtask"], why: "the product does not need its workshop" },
     Rule {
         name: "xtask",
-        only: Some(&["anyhow", "clap", "proc-macro2", "serde_json"]),
+        only: Some(&["anyhow", "clap", "comfy-table", "proc-macro2", "serde_json"]),
         never: &["tracer-common", "tracer-daemon", "tracer-engine", "tracer-lab"],
         why: "a newcomer's first `cargo xtask` waits for each of its dependencies",
     },

@@ -1,0 +1,122 @@
+//! `cargo xtask demo`: mesh-tracer looks at a real mesh of seventeen stories, and has to name each of them.
+
+mod processes;
+mod story;
+mod table;
+mod verdict;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::setup::{self, Part};
+use crate::shell;
+use crate::workspace::Workspace;
+
+use self::processes::Tracer;
+use self::verdict::{Call, Verdicts};
+
+/// Longer than the daemon waits before it calls silence a stall.
+const LAST_RECORD: Duration = Duration::from_secs(8);
+
+/// Says whether every verdict was the expected one. `keep` leaves the mesh up afterwards, until Ctrl-C.
+pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
+    setup::ensure(workspace, &Part::DEMO)?;
+    shell::run(&mut workspace.cargo(&["build", "--release", "--locked", "-p", "tracer-daemon", "-p", "tracer-lab"]))?;
+    let took = shell::stopwatch();
+    let mesh = workspace.root().join("tracer-lab/meshes/demo");
+    let expected = expected_calls(&mesh)?;
+    let programs = workspace.target()?.join("release");
+    let folder = fresh_folder(workspace)?;
+
+    let tracer = Tracer::start(&programs, &folder, &mesh.join("cluster.yaml"))?;
+    println!(
+        "mesh-tracer runs, its probes attached. Now the mesh, and {expected} calls that it knows nothing about:\n"
+    );
+    let _live = tracer.observe(&["--follow"], Stdio::inherit())?;
+    let mut records = tracer.observe(&["--follow", "--output", "json"], Stdio::piped())?;
+    let records = lines(records.child.stdout.take().context("a piped stdout is there")?);
+
+    let mut lab = processes::lab(&programs, keep)?;
+    let mut verdicts = Verdicts::new(calls(&mut lab.child, expected)?);
+    collect(&records, &mut verdicts);
+
+    println!("\n{}", table::of(&verdicts, table::terminal_width()));
+    let wrong = verdicts.wrong();
+    for line in &wrong {
+        println!("NOT AS EXPECTED: {line}");
+    }
+    let right = verdicts.len() - wrong.len();
+    println!("{right} of {} verdicts are what the mesh really did, after {:.0} s.", verdicts.len(), took());
+    if keep {
+        invite(&tracer, workspace);
+        lab.child.wait().context("the lab vanished")?;
+    }
+    Ok(wrong.is_empty())
+}
+
+/// How many calls the mesh makes; each has a story.
+fn expected_calls(mesh: &Path) -> Result<usize> {
+    let file = mesh.join("calls.jsonl");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).count())
+}
+
+/// `target/demo`: socket, journal and log of the last demo, to be looked at afterwards.
+fn fresh_folder(workspace: &Workspace) -> Result<PathBuf> {
+    let folder = workspace.target()?.join("demo");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// What the lab says of its calls once they have ended: one line for each, and then it may stay up.
+fn calls(lab: &mut Child, expected: usize) -> Result<Vec<Call>> {
+    let stdout = lab.stdout.take().context("a piped stdout is there")?;
+    let lines = BufReader::new(stdout).lines().take(expected);
+    let calls = lines.map(|line| Call::parse(&line.context("cannot read what the lab says")?));
+    let calls = calls.collect::<Result<Vec<_>>>()?;
+    if calls.len() < expected {
+        bail!("the lab ended after {} of {expected} calls: see what it says above", calls.len());
+    }
+    Ok(calls)
+}
+
+/// Reads records until every call has its verdict, or none came for a while.
+fn collect(records: &Receiver<String>, verdicts: &mut Verdicts) {
+    while !verdicts.complete() {
+        match records.recv_timeout(LAST_RECORD) {
+            Ok(line) => verdicts.take(serde_json::from_str(&line).unwrap_or(Value::Null)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(1024);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
+    });
+    receiver
+}
+
+fn invite(tracer: &Tracer, workspace: &Workspace) {
+    let from_here = |path: &Path| path.strip_prefix(workspace.root()).unwrap_or(path).display().to_string();
+    let (programs, folder) = (from_here(&tracer.programs), from_here(&tracer.folder));
+    println!("\nThe mesh stays up until Ctrl-C. In another terminal, in this folder:");
+    println!("  {programs}/mesh-tracer observe -f --socket {folder}/flows.sock");
+    println!("  {programs}/mesh-tracer observe --rejected -o wide --journal {folder}/flows.jsonl");
+    println!("  {programs}/mesh-tracer status --socket {folder}/flows.sock");
+    println!("  curl http://{}/metrics", tracer.listen);
+    println!("  {programs}/tracer-lab exec --uid 2000 shop/cart-0 -- curl -sv http://10.244.1.70:8080/");
+}
