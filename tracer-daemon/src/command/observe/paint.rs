@@ -1,0 +1,105 @@
+//! Names and colours that compact and wide lines share. Colour only repeats what the words say, and the hues are told
+//! apart by people who see no difference between red and green.
+
+use crate::sink::wire::{Party, Record, Server};
+use anstyle::{AnsiColor, Style};
+use std::net::IpAddr;
+
+/// A client or a server, in as few words as name it.
+pub(super) struct End<'r> {
+    ip: IpAddr,
+    port: Option<u16>,
+    namespace: Option<&'r str>,
+    pod: Option<&'r str>,
+    gone: bool,
+    workload: Option<&'r str>,
+    unknown: Option<&'r str>,
+    service: Option<&'r str>,
+}
+
+pub(super) const DIM: Style = Style::new().dimmed();
+
+pub(super) fn class_style(class: &str) -> Style {
+    match class {
+        "rejected" => AnsiColor::Red.on_default().bold(),
+        "undetermined" => AnsiColor::Magenta.on_default(),
+        "unmeshed" => AnsiColor::Yellow.on_default(),
+        _ => AnsiColor::Cyan.on_default(),
+    }
+}
+
+pub(super) fn painted(text: &str, style: Style) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The class as a heading: a connect that still hangs has none yet.
+pub(super) fn heading(record: &Record) -> String {
+    if record.outcome == "still-connecting" { "CONNECTING".to_owned() } else { record.class.to_uppercase() }
+}
+
+/// The reason and its cause; what is still open where there is none.
+pub(super) fn because(record: &Record) -> String {
+    match (&record.reason, &record.cause) {
+        (Some(reason), Some(cause)) => format!("{reason} ({cause})"),
+        (Some(reason), None) => reason.to_string(),
+        (None, _) if record.outcome == "still-connecting" => format!("{} SYNs unanswered", record.syn_retransmits + 1),
+        (None, _) => open(record),
+    }
+}
+
+impl<'r> From<&'r Party> for End<'r> {
+    fn from(party: &'r Party) -> Self {
+        let Party { ip, port: _, namespace, pod, pod_unknown, pod_gone, workload, workload_kind: _, mesh: _ } = party;
+        Self {
+            ip: *ip,
+            port: None,
+            namespace: namespace.as_deref(),
+            pod: pod.as_deref(),
+            gone: *pod_gone,
+            workload: workload.as_deref(),
+            unknown: pod_unknown.as_deref(),
+            service: None,
+        }
+    }
+}
+
+impl<'r> From<&'r Server> for End<'r> {
+    fn from(server: &'r Server) -> Self {
+        let Server { ip, port, namespace, pod, pod_unknown, pod_gone, workload, workload_kind: _, service, mesh: _ } =
+            server;
+        Self {
+            ip: *ip,
+            port: Some(*port),
+            namespace: namespace.as_deref(),
+            pod: pod.as_deref(),
+            gone: *pod_gone,
+            workload: workload.as_deref(),
+            unknown: pod_unknown.as_deref(),
+            service: service.as_deref(),
+        }
+    }
+}
+
+impl End<'_> {
+    /// `shop/web-0`, `svc/shop/web:80`, `node/n1`, or the bare address.
+    pub(super) fn name(&self) -> String {
+        let Self { ip, port, namespace, pod, gone, workload, unknown, service } = *self;
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let name = match (namespace, pod, unknown) {
+            (Some(namespace), Some(pod), _) => format!("{namespace}/{pod}"),
+            (_, None, Some("service")) => format!("svc/{}", service.unwrap_or("?")),
+            (_, None, Some("node")) => format!("node/{}", workload.unwrap_or("?")),
+            _ if ip.is_ipv6() && !port.is_empty() => format!("[{ip}]"),
+            _ => ip.to_string(),
+        };
+        let gone = if gone { " (gone)" } else { "" };
+        format!("{name}{port}{gone}")
+    }
+}
+
+fn open(record: &Record) -> String {
+    let mut reasons: Vec<&str> = record.candidates.iter().map(|candidate| &*candidate.reason).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    if reasons.is_empty() { "no candidate is left".to_owned() } else { reasons.join(" | ") }
+}

@@ -1,0 +1,73 @@
+//! Lines from the socket or from a journal, and where what was recorded ends and what is new begins.
+
+use super::super::Failure;
+use super::super::socket::{self, Lined};
+use super::journal::Journal;
+use super::{Observe, Source};
+use crate::sink::wire::{self, Backlog, Garbage, Line, Request};
+use std::path::Path;
+
+#[derive(Debug)]
+pub(super) enum Stream {
+    Socket(Live),
+    Journal(Journal),
+}
+
+#[derive(Debug)]
+pub(super) struct Live {
+    lines: Lined,
+    follow: bool,
+    caught_up: bool,
+    /// The end mark was the last line.
+    ended: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Next {
+    Line(String, Result<Line, Garbage>),
+    /// Everything that was recorded before we came has been read.
+    CaughtUp,
+    End {
+        /// Without an end mark: the daemon died, or dropped us.
+        cut: bool,
+    },
+}
+
+impl Stream {
+    pub(super) async fn open(what: &Observe) -> Result<Self, Failure> {
+        match &what.source {
+            Source::Journal(path) => Journal::open(path, what.follow).map(Self::Journal),
+            Source::Socket(path) => {
+                let recorded = !what.follow || what.last.is_some() || what.since.is_some();
+                Live::ask(path, what.follow, recorded).await.map(Self::Socket)
+            }
+        }
+    }
+
+    /// Cancel safe.
+    pub(super) async fn next(&mut self) -> Result<Next, Failure> {
+        match self {
+            Self::Journal(journal) => journal.next().await,
+            Self::Socket(live) => live.next().await,
+        }
+    }
+}
+
+impl Live {
+    async fn ask(path: &Path, follow: bool, recorded: bool) -> Result<Self, Failure> {
+        let backlog = if recorded { Backlog::All } else { Backlog::None };
+        let lines = socket::ask(path, &Request::Observe(wire::Observe { backlog, follow })).await?;
+        Ok(Self { lines, follow, caught_up: !recorded, ended: false })
+    }
+
+    async fn next(&mut self) -> Result<Next, Failure> {
+        let Some(line) = self.lines.next().await? else { return Ok(Next::End { cut: !self.ended }) };
+        let said = wire::read(&line);
+        // Zeros mark the end of the backlog and the end of the stream.
+        let mark = matches!(said, Ok(Line::Lost(loss)) if loss.is_none());
+        let first = mark && !self.caught_up;
+        self.caught_up |= mark;
+        self.ended = mark && !(first && self.follow);
+        Ok(if first { Next::CaughtUp } else { Next::Line(line, said) })
+    }
+}

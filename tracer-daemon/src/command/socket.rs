@@ -1,0 +1,51 @@
+//! The reader's end of the daemon's socket.
+
+use super::Failure;
+use crate::sink::wire::{Refusal, Request};
+use anyhow::anyhow;
+use std::io::ErrorKind;
+use std::path::Path;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+
+/// An answer's lines. The stream stays whole until it is dropped: closing our half would mean that we left.
+#[derive(Debug)]
+pub(super) struct Lined {
+    lines: Lines<BufReader<UnixStream>>,
+}
+
+pub(super) async fn ask(path: &Path, request: &Request) -> Result<Lined, Failure> {
+    let mut stream = UnixStream::connect(path).await.map_err(|error| unreached(path, &error))?;
+    stream.write_all(request.line().as_bytes()).await.map_err(|error| unreached(path, &error))?;
+    Ok(Lined { lines: BufReader::new(stream).lines() })
+}
+
+impl Lined {
+    /// `None`: the daemon closed the stream.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, Failure> {
+        let line = match self.lines.next_line().await {
+            Ok(line) => line,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => None,
+            Err(error) => return Err(Failure::unreached(anyhow!("reading from the daemon: {error}"))),
+        };
+        match line.as_deref().and_then(Refusal::read) {
+            Some(Refusal { error }) => Err(Failure::unreached(anyhow!("the daemon refused: {error}"))),
+            None => Ok(line),
+        }
+    }
+}
+
+fn unreached(path: &Path, error: &std::io::Error) -> Failure {
+    let path = path.display();
+    Failure::unreached(match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow!(
+            "no daemon is running at socket {path} ({error}): start one with `mesh-tracer run --facts FILE`, \
+             name its socket with --socket PATH, or read a journal with `observe --journal FILE`; \
+             in a cluster: kubectl exec into the node's mesh-tracer pod"
+        ),
+        ErrorKind::PermissionDenied => {
+            anyhow!("socket {path}: {error}; only the user who runs the daemon may open it: try sudo")
+        }
+        _ => anyhow!("socket {path}: {error}"),
+    })
+}

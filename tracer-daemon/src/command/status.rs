@@ -1,0 +1,98 @@
+//! What the running daemon says of itself.
+
+use super::{Answer, Failure, socket};
+use crate::sink::wire::{EventCount, Facts, Hook, Request, Status};
+use anyhow::{Context, anyhow};
+use bytesize::ByteSize;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// `No` where the daemon runs but not everything works.
+pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)) -> Result<Answer, Failure> {
+    let line = tokio::time::timeout(WITHIN, async { socket::ask(path, &Request::Status).await?.next().await })
+        .await
+        .map_err(|_| {
+            Failure::unreached(anyhow!("the daemon at {} does not answer within {WITHIN:?}", path.display()))
+        })??
+        .ok_or_else(|| Failure::unreached(anyhow!("the daemon at {} closed without an answer", path.display())))?;
+    let status = Status::read(&line).context("cannot read the daemon's answer").map_err(Failure::unreached)?;
+    match format {
+        Format::Json => writeln!(out, "{line}"),
+        Format::Text => text(&status, out),
+    }
+    .and_then(|()| out.flush())
+    .map_err(Failure::output)?;
+    let degraded = !status.ready || status.hooks.iter().any(|hook| !hook.attached);
+    Ok(if degraded { Answer::No } else { Answer::Yes })
+}
+
+fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let Status {
+        version: _,
+        program,
+        node,
+        kernel,
+        pid,
+        started,
+        time,
+        ready,
+        waiting_for,
+        hooks,
+        events,
+        untracked_sockets,
+        facts,
+        records,
+        memory,
+    } = status;
+    let up = time.as_second().saturating_sub(started.as_second());
+    writeln!(out, "{program} on {node} (kernel {kernel}), pid {pid}, up {}", age(up.unsigned_abs()))?;
+    match waiting_for.as_slice() {
+        [] if *ready => writeln!(out, "ready    yes")?,
+        waiting => writeln!(out, "ready    no: waiting for {}", waiting.join(", "))?,
+    }
+    for Hook { name, required, attached, off_because, missed } in hooks {
+        let state = if *attached { "on " } else { "off" };
+        let required = if *required { "required" } else { "optional" };
+        let why = off_because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        writeln!(out, "hook     {state} {name} ({required}), missed {missed}{why}")?;
+    }
+    for EventCount { kind, emitted, decoded, malformed, lost } in events {
+        writeln!(out, "events   {kind}: emitted {emitted}, decoded {decoded}, malformed {malformed}, lost {lost}")?;
+    }
+    if *untracked_sockets > 0 {
+        writeln!(out, "sockets  {untracked_sockets} not followed: the kernel's table of sockets was full")?;
+    }
+    for Facts { kind, objects, synced, age_seconds } in facts {
+        let synced = if *synced { "" } else { ", not synced" };
+        let age = age_seconds.map(|seconds| format!(", changed {} ago", age(seconds))).unwrap_or_default();
+        writeln!(out, "facts    {kind}: {objects}{synced}{age}")?;
+    }
+    writeln!(
+        out,
+        "records  made {}; journal: written {}, lost {}; readers {}, dropped {}, skipped by them {}",
+        records.made,
+        records.journal_written,
+        records.journal_lost,
+        records.readers,
+        records.readers_dropped,
+        records.readers_skipped
+    )?;
+    writeln!(out, "memory   {} anonymous, {} resident", ByteSize(memory.rss_anon_bytes), ByteSize(memory.rss_bytes))
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}

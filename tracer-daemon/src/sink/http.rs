@@ -1,0 +1,168 @@
+//! `--listen`: `/metrics`, `/livez`, `/readyz`, by GET, and nothing else. Flows and the page's data are on the unix
+//! socket; this port may be open to the cluster.
+
+mod accept;
+
+use super::metrics::Exposition;
+use crate::lifecycle::{Ready, Stop};
+use accept::preferred;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+/// Connections at once. A scraper and two probes need three.
+const CONNECTIONS: usize = 64;
+/// A request's head has to be there by then: a half-open client holds its place no longer.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Idle keep-alive included. Prometheus reconnects without a word.
+const CONNECTION_FOR: Duration = Duration::from_secs(120);
+const HEAD_BYTES: usize = 16 << 10;
+
+/// What the three paths tell.
+#[derive(Clone)]
+pub struct Answers {
+    pub metrics: Arc<Exposition>,
+    pub ready: Ready,
+    /// Whether the engine still moves.
+    pub live: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error(
+        "address {0} is in use: stop what listens there (ss -ltnp 'sport = :{port}' names it) or choose another with --listen ADDR:PORT",
+        port = .0.port()
+    )]
+    InUse(SocketAddr),
+    #[error("cannot listen on {0}: {1}; choose another address with --listen ADDR:PORT")]
+    Io(SocketAddr, io::Error),
+}
+
+impl Listener {
+    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(Self { listener }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse(address)),
+            Err(error) => Err(ListenError::Io(address, error)),
+        }
+    }
+
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`, then closes.
+    pub async fn serve(self, answers: Answers, stop: Stop) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.asked() => return,
+                Some(_) = connections.join_next() => {}
+                Ok(place) = Arc::clone(&places).acquire_owned(), if !places.is_closed() => {
+                    let accepted = tokio::select! {
+                        () = stop.asked() => return,
+                        accepted = self.listener.accept() => accepted,
+                    };
+                    match accepted {
+                        Ok((stream, _)) => {
+                            let answers = answers.clone();
+                            connections.spawn(async move {
+                                connection(stream, answers).await;
+                                drop(place);
+                            });
+                        }
+                        Err(error) => {
+                            warn!("cannot accept a connection on --listen: {error}");
+                            // Out of file descriptors, as a rule: accepting again at once would spin.
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, answers: Answers) {
+    let service = service_fn(move |request| {
+        let answers = answers.clone();
+        async move { Ok::<_, Infallible>(answers.to(&request)) }
+    });
+    let serve = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(CONNECTION_FOR, serve).await {
+        Ok(Ok(())) | Err(_) => {}
+        Ok(Err(error)) => debug!("a connection on --listen ended: {error}"),
+    }
+}
+
+impl Answers {
+    fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        match request.uri().path() {
+            "/metrics" | "/livez" | "/readyz" if request.method() != Method::GET => {
+                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+                response
+            }
+            "/metrics" => {
+                let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+                let format = preferred(accept);
+                match self.metrics.encode(format) {
+                    Ok(body) => reply(StatusCode::OK, format.content_type(), body),
+                    Err(error) => {
+                        text(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot encode the metrics: {error}\n"))
+                    }
+                }
+            }
+            "/livez" if (self.live)() => text(StatusCode::OK, "ok\n"),
+            "/livez" => text(StatusCode::SERVICE_UNAVAILABLE, "the engine does not move\n"),
+            "/readyz" => match self.ready.waiting_for().as_slice() {
+                [] => text(StatusCode::OK, "ok\n"),
+                waiting => text(StatusCode::SERVICE_UNAVAILABLE, &format!("waiting for {}\n", waiting.join(", "))),
+            },
+            _ => text(StatusCode::NOT_FOUND, "only /metrics, /livez and /readyz\n"),
+        }
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metrics: _, ready, live: _ } = self;
+        f.debug_struct("Answers").field("ready", ready).finish_non_exhaustive()
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    reply(status, "text/plain; charset=utf-8", body.to_owned())
+}
+
+fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

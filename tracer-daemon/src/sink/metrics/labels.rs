@@ -1,0 +1,212 @@
+//! Label sets, spelled as the contract has them. Names are Istio's, so that its metrics join with ours.
+
+use super::super::wire::Spell;
+use super::series::Labels;
+use prometheus_client::encoding::EncodeLabelSet;
+use std::sync::LazyLock;
+use tracer_engine::net::Name;
+use tracer_engine::record::{Attribution, FlowRecord, Party};
+use tracer_engine::verdict::Security;
+
+/// What is missing.
+pub(super) const UNKNOWN: &str = "unknown";
+/// What had no room of its own.
+pub(super) const OTHER: &str = "other";
+
+static UNKNOWN_NAME: LazyLock<Name> = LazyLock::new(|| UNKNOWN.into());
+static OTHER_NAME: LazyLock<Name> = LazyLock::new(|| OTHER.into());
+
+/// F of the contract: who, to whom, told by which end.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Peers {
+    pub(super) reporter: &'static str,
+    pub(super) source_workload: Name,
+    pub(super) source_workload_namespace: Name,
+    pub(super) destination_workload: Name,
+    pub(super) destination_workload_namespace: Name,
+    pub(super) destination_service_name: Name,
+    pub(super) destination_service_namespace: Name,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Flow {
+    #[prometheus(flatten)]
+    pub(super) peers: Peers,
+    pub(super) class: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) connection_security_policy: &'static str,
+    pub(super) traffic: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Rejection {
+    #[prometheus(flatten)]
+    pub(super) peers: Peers,
+    pub(super) reason: &'static str,
+    pub(super) cause: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Dropped {
+    /// The kernel's name.
+    pub(super) reason: Name,
+    #[prometheus(flatten)]
+    pub(super) peers: Peers,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Route {
+    pub(super) reporter: &'static str,
+    pub(super) class: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Bytes {
+    pub(super) reporter: &'static str,
+    pub(super) class: &'static str,
+    pub(super) direction: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Reset {
+    /// Which end of the leg sent it.
+    pub(super) direction: &'static str,
+    pub(super) leg: &'static str,
+    /// Of the flow's verdict.
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Attributed {
+    pub(super) end: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Reason {
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Revision {
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Metric {
+    pub(super) metric: &'static str,
+}
+
+impl Peers {
+    pub(super) fn of(record: &FlowRecord) -> Self {
+        let (source_workload, source_workload_namespace) = workload(&record.client);
+        let (destination_workload, destination_workload_namespace) = workload(&record.server);
+        let (destination_service_name, destination_service_namespace) = service(&record.server);
+        Self {
+            reporter: record.reporter.code(),
+            source_workload,
+            source_workload_namespace,
+            destination_workload,
+            destination_workload_namespace,
+            destination_service_name,
+            destination_service_namespace,
+        }
+    }
+
+    fn other(reporter: &'static str) -> Self {
+        let other = || OTHER_NAME.clone();
+        Self {
+            reporter,
+            source_workload: other(),
+            source_workload_namespace: other(),
+            destination_workload: other(),
+            destination_workload_namespace: other(),
+            destination_service_name: other(),
+            destination_service_namespace: other(),
+        }
+    }
+}
+
+impl Labels for Peers {
+    fn without_names(&self) -> Self {
+        Self::other(self.reporter)
+    }
+
+    fn nothing() -> Self {
+        Self::other(OTHER)
+    }
+}
+
+impl Labels for Flow {
+    fn without_names(&self) -> Self {
+        Self { peers: self.peers.without_names(), ..self.clone() }
+    }
+
+    fn nothing() -> Self {
+        let peers = Peers::nothing();
+        Self { peers, class: OTHER, reason: OTHER, connection_security_policy: OTHER, traffic: OTHER }
+    }
+}
+
+impl Labels for Rejection {
+    fn without_names(&self) -> Self {
+        Self { peers: self.peers.without_names(), ..self.clone() }
+    }
+
+    fn nothing() -> Self {
+        Self { peers: Peers::nothing(), reason: OTHER, cause: OTHER }
+    }
+}
+
+impl Labels for Dropped {
+    fn without_names(&self) -> Self {
+        Self { peers: self.peers.without_names(), ..self.clone() }
+    }
+
+    fn nothing() -> Self {
+        Self { peers: Peers::nothing(), reason: OTHER_NAME.clone() }
+    }
+}
+
+/// As Istio's `connection_security_policy`: it knows mutual TLS of the mesh, and nothing else.
+pub(super) fn security_policy(security: Security) -> &'static str {
+    match security {
+        Security::MutualTls => "mutual_tls",
+        Security::Tls | Security::AppTls | Security::None => "none",
+        Security::Unknown => UNKNOWN,
+    }
+}
+
+pub(super) fn attribution(who: &Attribution) -> &'static str {
+    match who {
+        Attribution::Pod(_) => "pod",
+        Attribution::Tombstone(_) => "tombstone",
+        Attribution::Service(_) => "service",
+        Attribution::Node(_) => "node",
+        Attribution::External => "external",
+        Attribution::Unknown(_) => UNKNOWN,
+    }
+}
+
+fn workload(party: &Party) -> (Name, Name) {
+    match &party.who {
+        Attribution::Pod(identity) | Attribution::Tombstone(identity) => {
+            (identity.workload.name.clone(), identity.pod.namespace.clone())
+        }
+        Attribution::Service(_) | Attribution::Node(_) | Attribution::External | Attribution::Unknown(_) => {
+            (UNKNOWN_NAME.clone(), UNKNOWN_NAME.clone())
+        }
+    }
+}
+
+fn service(party: &Party) -> (Name, Name) {
+    let own = match &party.who {
+        Attribution::Service(key) => Some(key),
+        _ => None,
+    };
+    match party.service.as_ref().or(own) {
+        Some(key) => (key.name.clone(), key.namespace.clone()),
+        None => (UNKNOWN_NAME.clone(), UNKNOWN_NAME.clone()),
+    }
+}

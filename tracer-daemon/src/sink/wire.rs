@@ -1,0 +1,26 @@
+//! The public JSON: records, notices of loss, the socket's requests and answers. Versioned: fields may be added in
+//! `v1`, never renamed or removed. These types are ours and the engine's are not: a change there breaks `encode` at
+//! compile time and nobody's dashboard.
+
+mod codes;
+mod encode;
+mod line;
+mod record;
+mod request;
+mod status;
+mod time;
+
+pub(in crate::sink) use codes::Spell;
+pub use codes::kind_name;
+pub use encode::Origin;
+pub use line::{Garbage, Line, Loss, Text, read, write};
+pub use record::{Candidate, Drop, Evidence, Leg, Party, Record, Revised, Server};
+pub use request::{Backlog, Observe, Refusal, Request};
+pub use status::{EventCount, Facts, Hook, Memory, Records, Status};
+
+use std::borrow::Cow;
+
+pub const VERSION: &str = "v1";
+
+/// One of the codes of `classification.md`. Ours are static; a newer daemon's may be one that we do not know.
+pub type Code = Cow<'static, str>;
