@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// What is asked: who dials what, and what the application sends there.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Call {
     pub from: Source,
     pub to: Endpoint,
@@ -20,7 +20,7 @@ pub struct Call {
     pub path: Option<Name>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Source {
     Pod(ObjectKey),
     /// No pod has this address: a node, or something outside the cluster.
@@ -28,7 +28,7 @@ pub enum Source {
 }
 
 /// First bytes of the application, as far as known.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Sends {
     /// Not seen: the walk forks over all the others.
     Unknown,
@@ -40,7 +40,7 @@ pub enum Sends {
     Other,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Known<T> {
     Yes(T),
     No,
