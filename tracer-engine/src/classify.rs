@@ -1,0 +1,188 @@
+//! The only place that reasons over walk and flow: asks the walk about a flow, strikes out what the evidence
+//! contradicts, names what remains, and says when that is to be counted.
+
+mod call;
+mod fates;
+mod foresight;
+mod name;
+mod report;
+mod strike;
+mod walks;
+
+pub(crate) use foresight::Facts;
+pub use report::Opinion;
+pub(crate) use report::outcome_of;
+
+use crate::evidence::{Circumstances, Evidence, Seen, collect};
+use crate::flow::{FlowView, LegEnd, Role, is_inbound_bind};
+use crate::mesh::index::Index;
+use crate::net::Ktime;
+use crate::record::Reporter;
+use crate::verdict::{Basis, Reason};
+use crate::walk::outcome::Outcome;
+use fates::{Candidate, Fate, Hints};
+use name::Open;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::time::Duration;
+use walks::Walks;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// After the last leg is ESTABLISHED a flow is judged by what is known.
+    pub verdict: Duration,
+    /// This much silence is a stall.
+    pub stall: Duration,
+    /// First payloads are read at all.
+    pub first_bytes: bool,
+}
+
+#[derive(Debug)]
+pub struct Classifier {
+    deadlines: Deadlines,
+    walks: Walks,
+}
+
+/// What is to be done about a flow now.
+#[derive(Debug)]
+pub enum Judgement {
+    /// Look again then, or when something happens.
+    Wait(Option<Ktime>),
+    /// A proxy's own connection, or the end of one whose beginning is not known: no flow.
+    Nobodys,
+    Count(Box<Opinion>),
+    /// What was told stands.
+    Stands,
+}
+
+/// A SYN that hangs for longer than any kernel tries: its end was lost.
+const HANGING: Duration = Duration::from_secs(300);
+
+impl Classifier {
+    pub fn new(deadlines: Deadlines) -> Self {
+        Self { deadlines, walks: Walks::default() }
+    }
+
+    /// The facts changed at `at`.
+    pub fn changed(&mut self, index: &Index, at: Ktime) {
+        self.walks.changed(index, at);
+    }
+
+    pub(crate) fn facts<'a>(&'a mut self, index: &'a Index) -> Facts<'a> {
+        Facts { index, walks: &mut self.walks }
+    }
+
+    /// Whether the flow is to be counted now, and as what.
+    pub fn judge(&mut self, index: &Index, flow: &FlowView<'_>, now: Ktime) -> Judgement {
+        let Some(reporter) = reporter(flow) else { return Judgement::Nobodys };
+        if flow.connecting() {
+            let hanging = now.since(flow.root.since()) >= HANGING;
+            return if hanging { Judgement::Nobodys } else { Judgement::Wait(None) };
+        }
+        if flow.told && is_silent(flow) {
+            return Judgement::Stands;
+        }
+        let over = flow.near().is_some_and(LegEnd::ended);
+        let opened = flow.opened().unwrap_or(flow.root.since());
+        let deadline = opened + self.deadlines.verdict;
+        let case = self.case(index, flow, reporter, now, over || now >= deadline);
+        let open = case.open();
+        let settled = case.decided() && name::agreed(&open).is_some();
+        if over || settled || case.seen.contains(&Evidence::Silent) {
+            return Judgement::Count(Box::new(case.opinion(&open)));
+        }
+        let stalls = |candidate: &Candidate<'_>| candidate.reason() == Reason::ServerFirstStall;
+        if is_silent(flow) && self.deadlines.first_bytes && open.iter().any(stalls) {
+            return Judgement::Wait(Some(opened + self.deadlines.stall));
+        }
+        if now < deadline {
+            return Judgement::Wait(Some(deadline));
+        }
+        Judgement::Count(Box::new(case.opinion(&open)))
+    }
+
+    /// What can be said of a flow whose SYN is unanswered: what is still open.
+    pub fn still_connecting(&mut self, index: &Index, flow: &FlowView<'_>, now: Ktime) -> Option<Box<Opinion>> {
+        let case = self.case(index, flow, reporter(flow)?, now, false);
+        let open = case.open();
+        let verdict = name::undetermined(&open, &case.hints);
+        Some(Box::new(Opinion { verdict, ..case.opinion(&open) }))
+    }
+
+    fn case<'a, 'v>(
+        &mut self,
+        index: &Index,
+        flow: &'v FlowView<'a>,
+        reporter: Reporter,
+        now: Ktime,
+        over: bool,
+    ) -> Case<'a, 'v> {
+        let Deadlines { stall, first_bytes, .. } = self.deadlines;
+        let seen = collect(flow, Circumstances { now, stall, over, first_bytes });
+        let dialled = flow.root.client.as_ref().map(|client| client.socket.remote.ip);
+        let hints = Hints::new(index, &seen, dialled, flow.root.since());
+        let calls = match reporter {
+            Reporter::Source => call::from_source(index, flow, call::sends(flow, &seen)).into_iter().collect(),
+            Reporter::Destination => call::from_destination(index, flow, &seen),
+        };
+        let walked = calls.iter().map(|call| self.walks.outcomes(index, call, flow.root.since())).collect();
+        Case { flow, reporter, seen, hints, walked }
+    }
+}
+
+/// One flow before its judge.
+struct Case<'a, 'v> {
+    flow: &'v FlowView<'a>,
+    reporter: Reporter,
+    seen: Seen<'a>,
+    hints: Hints,
+    walked: SmallVec<[Arc<[Outcome]>; 2]>,
+}
+
+impl Case<'_, '_> {
+    /// Strike out.
+    fn open(&self) -> Open<'_> {
+        let candidates = self.walked.iter().flat_map(|outcomes| outcomes.iter()).flat_map(|o| self.hints.forks(o));
+        candidates.filter(|candidate| !self.seen.iter().any(|piece| strike::strikes(piece, candidate))).collect()
+    }
+
+    fn decided(&self) -> bool {
+        self.seen.iter().any(Evidence::decisive)
+    }
+
+    fn opinion(&self, open: &Open<'_>) -> Opinion {
+        let basis = if self.decided() { Basis::Observed } else { Basis::Predicted };
+        // From the destination alone what was dialled is not known, so that nothing fits contradicts nothing.
+        let contradicts = open.is_empty() && self.reporter == Reporter::Source && !self.walked.iter().all(|w| w.is_empty());
+        let verdict = if contradicts {
+            let walked = self.walked.iter().flat_map(|outcomes| outcomes.iter());
+            let walked = walked.map(|outcome| Candidate { outcome, fate: Fate::Walked }).collect();
+            name::contradiction(&walked, &self.hints)
+        } else {
+            name::name(open, &self.hints, basis)
+        };
+        Opinion::new(verdict, self.reporter, self.flow, &self.seen, open)
+    }
+}
+
+/// Which end of the flow this node has. `None`: it is a proxy's own connection, or the seam between a proxy and its
+/// application of which the other part was not seen.
+fn reporter(flow: &FlowView<'_>) -> Option<Reporter> {
+    match (flow.root.client.as_ref(), flow.root.server.as_ref()) {
+        (Some(client), _) => match client.role {
+            Role::Proxy if flow.root.ambiguous || flow.proxys_own => None,
+            Role::App | Role::Proxy => Some(Reporter::Source),
+            _ => None,
+        },
+        (None, Some(server)) => match server.role {
+            Role::Inbound if !server.adopted => Some(Reporter::Destination),
+            Role::Accepted if !is_inbound_bind(server.socket.remote.ip) => Some(Reporter::Destination),
+            _ => None,
+        },
+        (None, None) => None,
+    }
+}
+
+fn is_silent(flow: &FlowView<'_>) -> bool {
+    !flow.root.client_spoke() && !flow.root.server_spoke()
+}

@@ -1,0 +1,130 @@
+//! What the walk is asked about a flow. Of a flow seen from its source there is one question; from its destination
+//! alone what was dialled is not known, so there are several.
+
+use crate::evidence::{Evidence, Seen, arrived_port};
+use crate::flow::{FlowView, Role};
+use crate::mesh::facts::Enrolment;
+use crate::mesh::index::Index;
+use crate::net::{Endpoint, Ktime};
+use crate::socket::{Payload, Socket};
+use crate::walk::outcome::{Call, Known, Sends, Source};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+pub(super) type Calls = SmallVec<[Call; 2]>;
+
+/// A pod with more ports than this is asked about by the first ones only.
+const PORTS: usize = 24;
+/// A port that no Service has: what an undeclared port does where the port is not known.
+const UNDECLARED: u16 = 1;
+
+/// The application dialled this.
+pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> Option<Call> {
+    let client = flow.root.client.as_ref()?;
+    // Only of an application that runs as the proxy does the uid decide anything.
+    let uid = (client.role == Role::Proxy).then_some(client.socket.owner.uid);
+    let from = source(index, client.socket.local.ip, client.since);
+    Some(Call { from, to: client.socket.remote, sends, uid, path: None })
+}
+
+/// Whoever has `client`'s address dialled something that arrived at this pod.
+pub(super) fn from_destination(index: &Index, flow: &FlowView<'_>, seen: &Seen<'_>) -> Calls {
+    let mut calls = Calls::new();
+    let Some(server) = flow.root.server.as_ref() else { return calls };
+    let (at, since) = (server.socket.local.ip, server.since);
+    let client = server.socket.remote.ip;
+    let from = source(index, client, since);
+    let sends = sent_to_destination(flow, seen);
+    let proxy_uid = match index.pod_at(client, since).map(|pod| &pod.enrolment) {
+        Some(Enrolment::Sidecar(proxy)) => proxy.capture.proxy_uids.first().copied(),
+        _ => None,
+    };
+    for to in dialled(index, at, arrived_port(flow)) {
+        for uid in [None].into_iter().chain(proxy_uid.map(Some)) {
+            calls.push(Call { from: from.clone(), to, sends: sends.clone(), uid, path: None });
+        }
+    }
+    calls
+}
+
+/// The application at the other end of an accepted connection dialled this pod on `port`.
+pub(super) fn between(index: &Index, accepted: &Socket, at: Ktime, port: u16, sends: Sends) -> Call {
+    let from = source(index, accepted.remote.ip, at);
+    Call { from, to: Endpoint::new(accepted.local.ip, port), sends, uid: None, path: None }
+}
+
+/// What the application sends first, as far as it was seen by `by`; a flow silent past its deadline sends nothing.
+pub(super) fn sends(flow: &FlowView<'_>, seen: &Seen<'_>) -> Sends {
+    if let Some(first) = flow.root.client_sent() {
+        let server_first = flow.root.server_sent().is_some_and(|answer| answer.at < first.at);
+        return if server_first { Sends::Nothing } else { sends_of(&first.payload) };
+    }
+    let server_first = flow.root.server_sent().is_some();
+    if server_first || seen.contains(&Evidence::Silent) { Sends::Nothing } else { Sends::Unknown }
+}
+
+pub(super) fn sends_of(payload: &Payload) -> Sends {
+    let known = |name: &Option<crate::net::Name>| match name {
+        Some(name) => Known::Yes(Some(name.clone())),
+        None => Known::No,
+    };
+    match payload {
+        Payload::Http1 { host } => Sends::Http { http2: false, host: known(host) },
+        Payload::Http2 { authority } => Sends::Http { http2: true, host: known(authority) },
+        Payload::ClientHello(hello) => {
+            let sni = if hello.sni.is_none() && hello.complete { Known::Yes(None) } else { known(&hello.sni) };
+            Sends::Tls { sni, alpn: hello.alpn.clone() }
+        }
+        Payload::TlsAnswer { .. } | Payload::HttpResponse(_) | Payload::Http2Response { .. } | Payload::Other => {
+            Sends::Other
+        }
+    }
+}
+
+/// Mesh mTLS hides what the application sent, until the destination's proxy hands it on.
+fn sent_to_destination(flow: &FlowView<'_>, seen: &Seen<'_>) -> Sends {
+    let hidden = matches!(flow.root.client_sent(), Some(first)
+        if matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()));
+    if !hidden {
+        return sends(flow, seen);
+    }
+    let handed_on = flow.local.iter().filter_map(|leg| leg.client_sent()).last();
+    match handed_on {
+        Some(first) if !matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()) => {
+            let server_first = flow.local.iter().filter_map(|leg| leg.server_sent()).any(|a| a.at < first.at);
+            if server_first { Sends::Nothing } else { sends_of(&first.payload) }
+        }
+        _ => Sends::Unknown,
+    }
+}
+
+/// Every address that leads to `ip`: itself, and the VIPs of Services over it.
+fn dialled(index: &Index, ip: IpAddr, port: Option<u16>) -> SmallVec<[Endpoint; 8]> {
+    let mut all: SmallVec<[Endpoint; 8]> = SmallVec::new();
+    let mut add = |to: Endpoint| {
+        if !all.contains(&to) && all.len() < PORTS {
+            all.push(to);
+        }
+    };
+    if let Some(port) = port {
+        add(Endpoint::new(ip, port));
+    }
+    for (service, service_port, number) in index.services_over(ip) {
+        if port.is_some_and(|port| port != number) {
+            continue;
+        }
+        add(Endpoint::new(ip, number));
+        add(Endpoint::new(ip, service_port.number));
+        for vip in &service.addresses {
+            add(Endpoint::new(vip.addr(), service_port.number));
+        }
+    }
+    if port.is_none() {
+        add(Endpoint::new(ip, UNDECLARED));
+    }
+    all
+}
+
+fn source(index: &Index, ip: IpAddr, at: Ktime) -> Source {
+    index.pod_at(ip, at).map_or(Source::Ip(ip), |pod| Source::Pod(pod.key.clone()))
+}

@@ -1,0 +1,215 @@
+//! What can become of a flow beyond what the configuration decides: nobody listens, nobody answers, a policy denies.
+//! The walk presumes the best; each of these is open only where some evidence speaks for it.
+
+use crate::evidence::{Evidence, Responder, Seen};
+use crate::mesh::index::{Index, Occupant};
+use crate::net::Ktime;
+use crate::socket::{ConnectError, ResponseBody};
+use crate::verdict::{Cause, Causes, Reason, Security};
+use crate::walk::outcome::{ArrivalEnd, Caveat, HopTarget, Outcome, Sends};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+/// One end that a flow can have met, on top of one end of the walk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// What the walk says.
+    Walked,
+    AppNotListening,
+    AuthorizationDenied,
+    /// The application's own mesh certificate was accepted.
+    AppMtls,
+    /// It sent a mesh ClientHello, but had no certificate to show.
+    NoCertificate,
+    NoPayload,
+    /// The SYN that leaves the pod got no connection.
+    Unanswered(Reason),
+}
+
+/// A walk's end and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) outcome: &'a Outcome,
+    pub(super) fate: Fate,
+}
+
+/// Which fates the evidence speaks for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hints {
+    not_listening: bool,
+    denied: bool,
+    denied_in_words: bool,
+    app_mtls: bool,
+    no_payload: bool,
+    unanswered: SmallVec<[Reason; 4]>,
+    no_local_port: bool,
+}
+
+impl Hints {
+    pub(super) fn new(index: &Index, seen: &Seen<'_>, dialled: Option<IpAddr>, at: Ktime) -> Self {
+        let mut hints = Self::default();
+        let stale = dialled.is_some_and(|ip| matches!(index.occupant(ip, at), Occupant::Tombstone(_)));
+        let hop_seen = seen.iter().any(|e| matches!(e, Evidence::UpstreamConnect { .. }));
+        let captured = seen.contains(&Evidence::Captured);
+        for evidence in seen {
+            match evidence {
+                Evidence::LocalRefused => hints.not_listening = true,
+                Evidence::HopReset { .. } => {
+                    hints.not_listening = true;
+                    hints.denied = true;
+                }
+                Evidence::LocalLeg { payload: None } | Evidence::HopAnswers { tls: true } => hints.denied = true,
+                Evidence::Response { from: Responder::SourceProxy, head } if head.status == 503 => {
+                    hints.not_listening = true;
+                    hints.denied = true;
+                    if !hop_seen {
+                        hints.unreached(stale);
+                    }
+                }
+                Evidence::Response { head, .. } => {
+                    let broke = matches!(
+                        head.body,
+                        Some(ResponseBody::UpstreamConnectionFailure | ResponseBody::UpstreamConnectError) | None
+                    );
+                    hints.not_listening |= matches!(head.status, 502..=504) && broke;
+                    hints.denied |= head.status == 403;
+                    hints.denied_in_words |= head.body == Some(ResponseBody::AccessDenied);
+                }
+                // Where the hop was not seen, whatever can happen to it can have happened.
+                Evidence::Cut { .. } if captured && !hop_seen => {
+                    hints.not_listening = true;
+                    hints.denied = true;
+                    hints.unreached(stale);
+                }
+                Evidence::ConnectFailed { error, to, by_proxy, .. } => {
+                    hints.no_local_port |= *error == ConnectError::NoLocalPort;
+                    let reason = if stale { Reason::StalePodIp } else { failure(index, *error, *by_proxy, to.ip, at) };
+                    hints.unanswered.push(reason);
+                }
+                Evidence::NoPayload => hints.no_payload = true,
+                Evidence::AppMeshTls { .. } => hints.app_mtls = true,
+                _ => {}
+            }
+        }
+        hints
+    }
+
+    fn unreached(&mut self, stale: bool) {
+        if stale {
+            self.unanswered.push(Reason::StalePodIp);
+        } else {
+            self.unanswered.extend([Reason::Refused, Reason::TimedOut, Reason::Unreachable]);
+        }
+    }
+
+    /// Every candidate that this end of the walk stands for.
+    pub(super) fn forks<'a>(&self, outcome: &'a Outcome) -> SmallVec<[Candidate<'a>; 4]> {
+        let mut fates: SmallVec<[Fate; 4]> = SmallVec::from_slice(&[Fate::Walked]);
+        let path = &outcome.path;
+        let end = path.arrival.map(|arrival| arrival.end);
+        let delivered = path.hop.is_some() && matches!(end, None | Some(ArrivalEnd::Delivered));
+        if delivered && self.not_listening {
+            fates.push(Fate::AppNotListening);
+        }
+        let policy = outcome.caveats.iter().any(|caveat| matches!(caveat, Caveat::AuthorizationPolicy { .. }));
+        if delivered && (self.denied_in_words || self.denied && policy) {
+            fates.push(Fate::AuthorizationDenied);
+        }
+        if self.app_mtls && app_mesh_tls(outcome) {
+            fates.push(Fate::AppMtls);
+            if path.arrival.is_some_and(|arrival| arrival.captured) {
+                fates.push(Fate::NoCertificate);
+            }
+        }
+        if self.no_payload {
+            fates.push(Fate::NoPayload);
+        }
+        if path.hop.is_some() {
+            fates.extend(self.unanswered.iter().map(|reason| Fate::Unanswered(self.placed(*reason, outcome))));
+        }
+        fates.into_iter().map(|fate| Candidate { outcome, fate }).collect()
+    }
+
+    /// A SYN refused at a pod whose port is not captured: its application does not listen.
+    fn placed(&self, reason: Reason, outcome: &Outcome) -> Reason {
+        let at_proxy = outcome.path.arrival.is_some_and(|arrival| arrival.captured);
+        if reason == Reason::AppNotListening && at_proxy { Reason::Refused } else { reason }
+    }
+
+    pub(super) fn causes(&self, candidate: &Candidate<'_>) -> Causes {
+        match candidate.fate {
+            Fate::Walked => candidate.outcome.causes.clone(),
+            Fate::NoCertificate => Causes::from_slice(&[Cause::AppTls]),
+            Fate::Unanswered(Reason::Abandoned) if self.no_local_port => Causes::from_slice(&[Cause::NoLocalPort]),
+            _ => Causes::new(),
+        }
+    }
+}
+
+impl Candidate<'_> {
+    pub(super) fn reason(&self) -> Reason {
+        match self.fate {
+            Fate::Walked => self.outcome.reason,
+            Fate::AppNotListening => Reason::AppNotListening,
+            Fate::AuthorizationDenied => Reason::AuthorizationDenied,
+            Fate::AppMtls => Reason::AppMtls,
+            Fate::NoCertificate => Reason::TlsWithoutMeshCertificate,
+            Fate::NoPayload => Reason::NoPayload,
+            Fate::Unanswered(reason) => reason,
+        }
+    }
+
+    pub(super) fn security(&self) -> Security {
+        match self.fate {
+            Fate::Walked | Fate::AppNotListening | Fate::AuthorizationDenied => self.outcome.security,
+            Fate::AppMtls => Security::MutualTls,
+            Fate::NoCertificate => Security::AppTls,
+            Fate::NoPayload | Fate::Unanswered(_) => Security::Unknown,
+        }
+    }
+
+    pub(super) fn walked(&self) -> bool {
+        self.fate == Fate::Walked
+    }
+
+    /// The application gets the bytes, as far as the configuration goes.
+    pub(super) fn delivered(&self) -> bool {
+        let path = &self.outcome.path;
+        self.walked()
+            && path.hop.is_some()
+            && matches!(path.arrival.map(|arrival| arrival.end), None | Some(ArrivalEnd::Delivered))
+    }
+
+    /// Where the walk ends at the destination.
+    pub(super) fn ends(&self, end: ArrivalEnd) -> bool {
+        self.walked() && self.outcome.path.arrival.is_some_and(|arrival| arrival.end == end)
+    }
+}
+
+/// The application's own bytes are a mesh ClientHello on this path.
+fn app_mesh_tls(outcome: &Outcome) -> bool {
+    let hello = matches!(&outcome.sends, Sends::Tls { alpn, .. } if alpn.iter().any(|p| p.starts_with("istio")));
+    hello && outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent)
+}
+
+/// What the kernel's word for it means here.
+fn failure(index: &Index, error: ConnectError, by_proxy: bool, to: IpAddr, at: Ktime) -> Reason {
+    match error {
+        ConnectError::Refused if index.pod_at(to, at).is_some() => Reason::AppNotListening,
+        ConnectError::Refused => Reason::Refused,
+        ConnectError::TimedOut => Reason::TimedOut,
+        ConnectError::Unreachable | ConnectError::Other(_) => Reason::Unreachable,
+        // Envoy gives up by itself, without a kernel error.
+        ConnectError::Abandoned if by_proxy => Reason::TimedOut,
+        ConnectError::Abandoned | ConnectError::NoLocalPort => Reason::Abandoned,
+    }
+}
+
+/// Whether a hop to this target can have been to `ip:port`.
+pub(super) fn leads_to(target: &HopTarget, to: crate::net::Endpoint) -> bool {
+    match target {
+        HopTarget::Dialled(dialled) => *dialled == to,
+        HopTarget::OneOf(endpoints) => endpoints.contains(&to),
+        HopTarget::Unknown => true,
+    }
+}

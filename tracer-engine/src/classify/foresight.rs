@@ -1,0 +1,93 @@
+//! What flows ask of the facts.
+
+use super::call;
+use super::fates::leads_to;
+use super::walks::Walks;
+use crate::flow::{FlowView, Foresight, Proxy};
+use crate::mesh::facts::{Enrolment, InterceptionMode, Pod};
+use crate::mesh::index::{Index, Occupant};
+use crate::net::{Endpoint, Ktime};
+use crate::walk::outcome::{ArrivalEnd, HopBytes, Outcome, Sends};
+use smallvec::SmallVec;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The facts, as far as flows need them.
+pub(crate) struct Facts<'a> {
+    pub(crate) index: &'a Index,
+    pub(super) walks: &'a mut Walks,
+}
+
+impl Foresight for Facts<'_> {
+    fn proxy(&mut self, ip: IpAddr, at: Ktime) -> Option<Proxy> {
+        match self.index.occupant(ip, at) {
+            Occupant::Pod(pod) | Occupant::Tombstone(pod) => proxy_of(pod),
+            Occupant::Unknown(_) => Some(Proxy::default()),
+            Occupant::Service(_) | Occupant::Node(_) | Occupant::External => None,
+        }
+    }
+
+    fn expects(&mut self, flow: &FlowView<'_>, to: Endpoint, by: Ktime) -> bool {
+        let said = flow.said_by(by);
+        let sends = said.map_or(Sends::Unknown, call::sends_of);
+        let Some(outcomes) = self.outcomes(flow, sends) else { return true };
+        let leads = |outcome: &Outcome| {
+            let ready = said.is_some() || !outcome.path.source_sniffs;
+            ready && outcome.path.captured && outcome.path.hop.as_ref().is_some_and(|hop| leads_to(&hop.to, to))
+        };
+        outcomes.is_empty() || outcomes.iter().any(leads)
+    }
+
+    fn confirms(&mut self, flow: &FlowView<'_>, to: Endpoint, seen: &str) -> bool {
+        let sends = flow.root.client_sent().map_or(Sends::Unknown, |first| call::sends_of(&first.payload));
+        let Some(outcomes) = self.outcomes(flow, sends) else { return true };
+        let fits = |outcome: &Outcome| {
+            outcome.path.hop.as_ref().is_some_and(|hop| {
+                leads_to(&hop.to, to) && matches!(&hop.begins, HopBytes::MeshTls { sni, .. } if **sni == *seen)
+            })
+        };
+        // Where no mesh mTLS is foreseen at all, the SNI tells nothing of whose leg it is.
+        let foreseen = outcomes
+            .iter()
+            .any(|outcome| outcome.path.hop.as_ref().is_some_and(|hop| matches!(hop.begins, HopBytes::MeshTls { .. })));
+        !foreseen || outcomes.iter().any(fits)
+    }
+
+    fn dials_unprompted(&mut self, flow: &FlowView<'_>, port: u16) -> bool {
+        let at = flow.root.since();
+        let delivered = |outcome: &Outcome| {
+            let begins = outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == HopBytes::AsSent);
+            begins && outcome.path.arrival.is_some_and(|a| a.captured && a.end == ArrivalEnd::Delivered)
+        };
+        let call = match call::from_source(self.index, flow, Sends::Nothing) {
+            Some(call) => Some(call),
+            None => flow
+                .root
+                .server
+                .as_ref()
+                .map(|server| call::between(self.index, &server.socket, server.since, port, Sends::Nothing)),
+        };
+        call.is_some_and(|call| self.walks.outcomes(self.index, &call, at).iter().any(delivered))
+    }
+}
+
+impl Facts<'_> {
+    fn outcomes(&mut self, flow: &FlowView<'_>, sends: Sends) -> Option<Arc<[Outcome]>> {
+        let call = call::from_source(self.index, flow, sends)?;
+        Some(self.walks.outcomes(self.index, &call, flow.root.since()))
+    }
+}
+
+fn proxy_of(pod: &Pod) -> Option<Proxy> {
+    match &pod.enrolment {
+        Enrolment::Sidecar(sidecar) => Some(Proxy {
+            outbound_port: sidecar.capture.outbound_port,
+            inbound_ports: SmallVec::from_slice(&[sidecar.capture.inbound_port]),
+            uids: sidecar.capture.proxy_uids.clone(),
+            transparent: sidecar.capture.mode == InterceptionMode::Tproxy,
+        }),
+        // ztunnel listens inside the pod's namespace; its own sockets bear a mark, whatever their uid.
+        Enrolment::Ambient => Some(Proxy { uids: SmallVec::new(), ..Proxy::default() }),
+        Enrolment::Gateway | Enrolment::None => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! The two sockets of one connection find each other: by handshake, and by the translated addresses only where there
+//! is none (`kernel.md`, traps 13 and 14).
+
+use super::leg::{Leg, LegEnd, LegKey, Role, Side};
+use crate::net::{Endpoint, Ktime};
+use crate::socket::Handshake;
+use rustc_hash::FxHashMap;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The two ends of one connection are ESTABLISHED within a round trip of each other.
+const APART: Duration = Duration::from_secs(5);
+
+/// Legs of which one socket was seen.
+#[derive(Debug, Default)]
+pub(super) struct Joins {
+    /// Remote hosts choose half of the key, so this map's hash is keyed.
+    by_handshake: HashMap<Handshake, LegKey>,
+    /// Legs without a handshake, by the client's address. `None`: two of them share it, so it tells nothing.
+    by_client: FxHashMap<Endpoint, Option<LegKey>>,
+}
+
+impl Joins {
+    pub(super) fn by_handshake(&self, handshake: Handshake) -> Option<LegKey> {
+        self.by_handshake.get(&handshake).copied()
+    }
+
+    pub(super) fn by_client(&self, end: &LegEnd, side: Side) -> Option<LegKey> {
+        self.by_client.get(&client_address(end, side)).copied().flatten()
+    }
+
+    /// `leg` has one end and waits for the other.
+    pub(super) fn wait(&mut self, leg: &Leg, end: &LegEnd, side: Side) {
+        match leg.handshake {
+            Some(handshake) => {
+                self.by_handshake.insert(handshake, leg.key);
+            }
+            None => {
+                let slot = self.by_client.entry(client_address(end, side)).or_insert(Some(leg.key));
+                if *slot != Some(leg.key) {
+                    *slot = None;
+                }
+            }
+        }
+    }
+
+    /// `leg` is complete, or gone.
+    pub(super) fn forget(&mut self, leg: &Leg) {
+        if let Some(handshake) = leg.handshake {
+            if self.by_handshake.get(&handshake) == Some(&leg.key) {
+                self.by_handshake.remove(&handshake);
+            }
+            return;
+        }
+        for side in [Side::Client, Side::Server] {
+            let Some(end) = leg.end(side) else { continue };
+            let address = client_address(end, side);
+            if self.by_client.get(&address).is_some_and(|waiting| waiting.is_none_or(|key| key == leg.key)) {
+                self.by_client.remove(&address);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_handshake.len() + self.by_client.len()
+    }
+}
+
+/// Whether two sockets without a handshake can be the ends of one connection: the addresses agree, but for what
+/// REDIRECT does to the server's, and the times are close.
+pub(super) fn addresses_agree(client: &LegEnd, server: &LegEnd) -> bool {
+    let redirected = matches!(server.role, Role::Capture | Role::Inbound);
+    let same_server = server.socket.local == client.socket.remote || redirected;
+    server.socket.remote == client.socket.local && same_server && near(client.since, server.since)
+}
+
+fn near(a: Ktime, b: Ktime) -> bool {
+    a.since(b) < APART && b.since(a) < APART
+}
+
+/// The client's address as this end knows it.
+fn client_address(end: &LegEnd, side: Side) -> Endpoint {
+    match side {
+        Side::Client => end.socket.local,
+        Side::Server => end.socket.remote,
+    }
+}
