@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit};
+use rustix::thread::ClockId;
+use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
@@ -21,8 +23,8 @@ pub struct Storm {
     pub connections: u32,
     /// CLOCK_MONOTONIC, from the first connect to the last accept.
     pub wall: Duration,
-    pub user: Duration,
-    pub system: Duration,
+    /// Processor time, user and system.
+    pub cpu: Duration,
 }
 
 impl Storm {
@@ -54,7 +56,7 @@ pub fn run(connections: u32) -> Result<Storm> {
     server.join().expect("the accepting thread has no panic of its own").context("cannot accept")?;
     let wall = Duration::from_nanos(clock::now() - start);
     let after = cpu_time();
-    Ok(Storm { connections, wall, user: after.0 - before.0, system: after.1 - before.1 })
+    Ok(Storm { connections, wall, cpu: after - before })
 }
 
 /// 127.0.0.1, 127.0.0.2, ...: all of 127/8 is local.
@@ -69,8 +71,8 @@ fn raise_open_files() -> Result<()> {
         .context("cannot raise the limit of open files")
 }
 
-/// User and system time of this process.
-fn cpu_time() -> (Duration, Duration) {
-    let usage = rustix::process::getrusage(rustix::process::RusageWho::SelfProcess);
-    (duration(usage.user), duration(usage.system))
+/// Processor time of this process, all threads.
+fn cpu_time() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(tv_sec.cast_unsigned(), u32::try_from(tv_nsec).unwrap_or(0))
 }
