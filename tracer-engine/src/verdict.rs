@@ -1,6 +1,10 @@
 //! What is said about a flow: class, reason, cause, security. The codes are a public contract
 //! (`record`, metrics, `explain`): never renamed, never removed.
 
+mod texts;
+
+pub use texts::{Text, causes_of, text, undetermined};
+
 use smallvec::SmallVec;
 
 /// Declares an enum whose variants each have one public code.
@@ -196,5 +200,10 @@ impl Verdict {
     /// The most specific cause.
     pub fn cause(&self) -> Option<Cause> {
         self.causes.first().copied()
+    }
+
+    /// What it means and what to do.
+    pub fn text(&self) -> Text {
+        self.reason.map_or_else(undetermined, |reason| text(reason, self.cause()))
     }
 }
