@@ -2,6 +2,7 @@
 //! is none (`kernel.md`, traps 13 and 14).
 
 use super::leg::{Leg, LegEnd, LegKey, Role, Side};
+use super::{FlowTable, Foresight, Slot};
 use crate::net::{Endpoint, Ktime};
 use crate::socket::Handshake;
 use rustc_hash::FxHashMap;
@@ -66,9 +67,78 @@ impl Joins {
     }
 }
 
+impl FlowTable {
+    /// Puts the two sockets of one connection into one leg.
+    pub(super) fn join(
+        &mut self,
+        key: LegKey,
+        side: Side,
+        handshake: Option<Handshake>,
+        foresight: &mut impl Foresight,
+    ) {
+        if let Some(leg) = self.leg_mut(key) {
+            leg.handshake = handshake;
+        }
+        let Some(leg) = self.leg(key) else { return };
+        let Some(end) = leg.end(side) else { return };
+        let other = match handshake {
+            Some(handshake) => self.joins.by_handshake(handshake),
+            None => self.joins.by_client(end, side),
+        };
+        let Some(other) = other.filter(|other| *other != key && self.fits(key, *other, side)) else {
+            if let Some((leg, end)) = self.legs.get(key.slot as usize).and_then(|leg| Some((leg, leg.end(side)?))) {
+                self.joins.wait(leg, end, side);
+            }
+            return self.await_claims(key);
+        };
+        self.merge(key, other, side, foresight);
+        self.await_claims(other);
+    }
+
+    /// Whether the other leg lacks just this end.
+    fn fits(&self, key: LegKey, other: LegKey, side: Side) -> bool {
+        let (Some(leg), Some(other)) = (self.leg(key), self.leg(other)) else { return false };
+        let (Some(this), None, Some(that)) = (leg.end(side), other.end(side), other.end(side.other())) else {
+            return false;
+        };
+        let (client, server) = if side == Side::Client { (this, that) } else { (that, this) };
+        leg.handshake.is_some() || addresses_agree(client, server)
+    }
+
+    /// Moves the one end of `key` into `other`.
+    fn merge(&mut self, key: LegKey, other: LegKey, side: Side, foresight: &mut impl Foresight) {
+        let gone = self.legs.remove(key.slot as usize);
+        let Leg { client, server, parent, children, ambiguous, unexplained, lost_before, retransmits_told, .. } = gone;
+        let Some(end) = (if side == Side::Client { client } else { server }) else { return };
+        self.sockets.insert(end.socket.cookie, Slot::Leg(other, side));
+        let Some(into) = self.leg_mut(other) else { return };
+        *into.end_mut(side) = Some(end);
+        into.ambiguous |= ambiguous;
+        into.unexplained |= unexplained;
+        into.lost_before = into.lost_before.min(lost_before);
+        into.retransmits_told = into.retransmits_told.max(retransmits_told);
+        into.children.extend(children.iter().copied());
+        into.parent = into.parent.or(parent);
+        if let Some(leg) = self.legs.get(other.slot as usize) {
+            self.joins.forget(leg);
+        }
+        for child in children {
+            if let Some(leg) = self.leg_mut(child) {
+                leg.parent = Some(other);
+            }
+        }
+        if let Some(parent) = parent {
+            if let Some(leg) = self.leg_mut(parent) {
+                leg.children.iter_mut().filter(|child| **child == key).for_each(|child| *child = other);
+            }
+        }
+        self.check_claim(other, foresight);
+    }
+}
+
 /// Whether two sockets without a handshake can be the ends of one connection: the addresses agree, but for what
 /// REDIRECT does to the server's, and the times are close.
-pub(super) fn addresses_agree(client: &LegEnd, server: &LegEnd) -> bool {
+fn addresses_agree(client: &LegEnd, server: &LegEnd) -> bool {
     let redirected = matches!(server.role, Role::Capture | Role::Inbound);
     let same_server = server.socket.local == client.socket.remote || redirected;
     server.socket.remote == client.socket.local && same_server && near(client.since, server.since)

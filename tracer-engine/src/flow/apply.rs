@@ -1,0 +1,127 @@
+//! One socket event after the other.
+
+use super::leg::{Closed, Failed, FirstBytes, Leg, LegEnd, LegKey, Role, Side};
+use super::{Change, FlowTable, Foresight, Slot, role};
+use crate::socket::{Direction, SocketChange, SocketEvent};
+use smallvec::SmallVec;
+use std::time::Duration;
+
+impl FlowTable {
+    /// The first that is heard of a socket.
+    pub(super) fn open(&mut self, event: &SocketEvent, foresight: &mut impl Foresight) -> Option<Change> {
+        if self.legs.len() >= self.limits.undecided {
+            self.lose(1);
+            return None;
+        }
+        let socket = event.socket;
+        let proxy = foresight.proxy(role::own_ip(&socket), event.at);
+        let (side, since, adopted) = match &event.change {
+            SocketChange::SynRetransmitted { since, .. }
+            | SocketChange::Connected { since, .. }
+            | SocketChange::ConnectFailed { since, .. } => (Side::Client, *since, false),
+            SocketChange::Accepted { .. } => (Side::Server, event.at, false),
+            SocketChange::FirstBytes { .. } | SocketChange::Closed(_) => {
+                (role::side_of_adopted(&socket, &event.change, proxy.as_ref())?, event.at, true)
+            }
+        };
+        let mut end = LegEnd::new(socket, role::role(&socket, side, proxy.as_ref()), since);
+        end.adopted = adopted;
+        let key = self.new_leg(end, side);
+        self.sockets.insert(socket.cookie, Slot::Leg(key, side));
+        self.wake(key, event.at + self.first_look(key, side));
+        let change = self.update(key, side, event, foresight);
+        // A client socket that its SYN's outcome already joined to a leg has moved there.
+        if let Some(Slot::Leg(key, side)) = self.sockets.get(&socket.cookie).copied() {
+            if matches!(self.leg(key).and_then(|leg| leg.role(side)), Some(Role::Proxy | Role::Local)) && !adopted {
+                self.claim(key, foresight);
+            }
+        }
+        change
+    }
+
+    /// A proxy's own leg is either claimed at once or nobody's.
+    fn first_look(&self, key: LegKey, side: Side) -> Duration {
+        match self.leg(key).and_then(|leg| leg.role(side)) {
+            Some(Role::Proxy | Role::Local) => self.limits.settle,
+            _ => self.limits.verdict,
+        }
+    }
+
+    fn new_leg(&mut self, end: LegEnd, side: Side) -> LegKey {
+        let slot = self.legs.vacant_entry();
+        self.serial += 1;
+        let key = LegKey { serial: self.serial, slot: slot.key() as u32 };
+        let mut leg = Leg {
+            key,
+            client: None,
+            server: None,
+            handshake: None,
+            parent: None,
+            children: SmallVec::new(),
+            ambiguous: false,
+            unexplained: false,
+            lost_before: self.lost,
+            due: None,
+            retransmits_told: 0,
+            told: None,
+        };
+        *leg.end_mut(side) = Some(end);
+        slot.insert(leg);
+        key
+    }
+
+    /// A change of a socket whose flow has no verdict yet, or one that may be revised.
+    pub(super) fn update(
+        &mut self,
+        key: LegKey,
+        side: Side,
+        event: &SocketEvent,
+        foresight: &mut impl Foresight,
+    ) -> Option<Change> {
+        let settled = event.at + self.limits.settle;
+        let end = self.leg_mut(key)?.end_mut(side).as_mut()?;
+        match &event.change {
+            SocketChange::SynRetransmitted { count, .. } => {
+                end.retransmits = end.retransmits.max(*count);
+                return Some(Change::Retransmitted(self.root_of(key)));
+            }
+            SocketChange::Connected { since, handshake } => {
+                end.since = *since;
+                end.adopted = false;
+                end.socket = event.socket;
+                end.opened = Some(event.at);
+                self.join(key, side, *handshake, foresight);
+            }
+            SocketChange::Accepted { handshake } => {
+                end.since = event.at;
+                end.adopted = false;
+                end.opened = Some(event.at);
+                self.join(key, side, *handshake, foresight);
+            }
+            SocketChange::ConnectFailed { since, error } => {
+                end.since = *since;
+                end.failed = Some(Failed { at: event.at, error: *error });
+                self.reopen_claims(key);
+                self.wake(key, settled);
+            }
+            SocketChange::FirstBytes { direction, payload } => {
+                let slot = match direction {
+                    Direction::Sent => &mut end.sent,
+                    Direction::Received => &mut end.received,
+                };
+                if slot.is_none() {
+                    *slot = Some(Box::new(FirstBytes { at: event.at, payload: payload.clone() }));
+                }
+                self.check_claim(key, foresight);
+                self.wake(key, settled);
+            }
+            SocketChange::Closed(how) => {
+                end.closed = Some(Closed { at: event.at, how: *how });
+                end.opened = end.opened.or(how.opened);
+                self.reopen_claims(key);
+                self.wake(key, settled);
+            }
+        }
+        None
+    }
+}
