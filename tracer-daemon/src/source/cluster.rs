@@ -10,8 +10,8 @@ pub mod object;
 
 mod istio;
 
-pub use file::{FactsError, FileFacts, read_facts};
-pub use lower::{LowerError, lower};
+pub use file::{Facts, FactsError, FactsReport, FileFacts, Place, Remark, read_facts};
+pub use lower::{BadValue, LowerError, lower};
 pub use object::{ClusterEvent, Object, ObjectKind, ObjectRef};
 
 /// Where Istio's own configuration stands.

@@ -39,10 +39,10 @@ struct HeaderLine {
 }
 
 impl TapeHeader {
-    pub(super) fn to_line(&self) -> String {
+    pub(super) fn to_line(&self) -> impl Serialize + use<> {
         let Self { kernel, node, boot, istio, verdict_deadline, stall_deadline } = self;
         let IstioInstallation { namespace, revisions } = istio;
-        let line = HeaderLine {
+        HeaderLine {
             mesh_tracer_tape: VERSION,
             recorded_by: format!("mesh-tracer {}", env!("CARGO_PKG_VERSION")),
             kernel: kernel.clone(),
@@ -52,8 +52,7 @@ impl TapeHeader {
             revisions: revisions.clone(),
             verdict_deadline_ms: millis(*verdict_deadline),
             stall_deadline_ms: millis(*stall_deadline),
-        };
-        serde_json::json!(line).to_string()
+        }
     }
 
     pub(super) fn from_line(line: &[u8]) -> Result<Self, TapeError> {

@@ -14,11 +14,10 @@ pub struct TapeWriter<W: Write> {
 }
 
 impl<W: Write> TapeWriter<W> {
-    pub fn new(mut to: W, header: &TapeHeader) -> io::Result<Self> {
-        let mut line = header.to_line().into_bytes();
-        line.push(b'\n');
-        to.write_all(&line)?;
-        Ok(Self { to, inputs: 0, line })
+    pub fn new(to: W, header: &TapeHeader) -> io::Result<Self> {
+        let mut tape = Self { to, inputs: 0, line: Vec::new() };
+        tape.put(&header.to_line())?;
+        Ok(tape)
     }
 
     pub fn write(&mut self, input: &Recorded) -> io::Result<()> {

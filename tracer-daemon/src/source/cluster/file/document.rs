@@ -129,11 +129,15 @@ fn may_be_istio(head: &Head, istio: &IstioInstallation) -> bool {
 }
 
 fn push<'t>(sections: &mut Vec<Section<'t>>, first_line: usize, text: &'t str) {
-    let says_nothing = |line: &str| line.is_empty() || line.starts_with(['#', '%']);
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
-    if !lines.all(says_nothing) {
+    if !text.trim_start_matches('\u{feff}').lines().all(says_nothing) {
         sections.push(Section { number: sections.len() + 1, first_line, text });
     }
+}
+
+/// Blank, a comment or a directive.
+fn says_nothing(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with(['#', '%'])
 }
 
 fn is_marker(line: &str) -> bool {
@@ -240,7 +244,7 @@ impl Malformed {
     /// Where in its file: without a line of its own, the document's first with something in it.
     pub(super) fn at(self, place: Place, section: &Section<'_>) -> FactsError {
         let Self { line, why } = self;
-        let first = || section.text.lines().position(|line| !line.trim().is_empty()).map_or(1, |at| at + 1);
+        let first = || section.text.lines().position(|line| !says_nothing(line)).map_or(1, |at| at + 1);
         let line = if line == 0 { first() } else { line };
         let text = section.text.lines().nth(line - 1).unwrap_or_default();
         let text = text.trim().chars().take(QUOTED).collect();
