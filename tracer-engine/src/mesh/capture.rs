@@ -17,6 +17,15 @@ pub enum Uncaptured {
     Because(Cause),
 }
 
+impl std::fmt::Display for Uncaptured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Uncaptured::Own => f.write_str("the pod's own ip: never captured"),
+            Uncaptured::Because(cause) => write!(f, "not captured: {cause}"),
+        }
+    }
+}
+
 /// OUTPUT: `-o` ports, the pod's own addresses, the proxy's uid, loopback, `-x`, `-q`, `-i`.
 pub fn outbound(pod: &Pod, capture: &Capture, uid: Option<u32>, to: Endpoint) -> Result<(), Uncaptured> {
     if is_own(pod, to.ip) {

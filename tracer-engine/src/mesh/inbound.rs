@@ -24,6 +24,21 @@ pub enum DeclaredBy<'a> {
     Sidecar(&'a ObjectKey),
 }
 
+impl Declared<'_> {
+    /// For a step's text.
+    pub(crate) fn spelled(&self) -> String {
+        let protocol = match self.protocol {
+            ListenerProtocol::Http => "HTTP",
+            ListenerProtocol::Tcp => "TCP",
+            ListenerProtocol::Auto => "auto",
+        };
+        match self.by {
+            DeclaredBy::Service(service) => format!("{protocol} (by {})", service.told()),
+            DeclaredBy::Sidecar(key) => format!("{protocol} (by Sidecar {key})"),
+        }
+    }
+}
+
 /// `listener_inbound.go buildInboundChainConfigs`: by the port that arrives at the pod. A Sidecar's `ingress` stands
 /// alone; of two Services the oldest decides.
 pub fn declared<'a>(scope: &Scope<'a>, port: u16) -> Option<Declared<'a>> {

@@ -10,7 +10,7 @@ mod services;
 mod slices;
 
 pub use address::Occupant;
-pub(crate) use endpoints::{Labelled, ServiceEndpoint};
+pub(crate) use endpoints::{EndpointName, Labelled, ServiceEndpoint};
 
 use crate::mesh::facts::{
     AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,

@@ -140,6 +140,14 @@ impl RegistryService {
             && (self.registry == Registry::Kubernetes || !self.endpoints.is_empty() || !self.selector.0.is_empty())
     }
 
+    /// The object that it comes from, as a person names it.
+    pub fn told(&self) -> String {
+        match self.registry {
+            Registry::Kubernetes => format!("Service {}", self.key),
+            Registry::ServiceEntry => format!("ServiceEntry {}", self.key),
+        }
+    }
+
     /// `model.SortServicesByCreationTime`: the oldest wins wherever two want the same.
     pub fn seniority(&self) -> (Timestamp, &str, &str) {
         let name = match self.registry {

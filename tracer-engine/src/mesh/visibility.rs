@@ -7,7 +7,7 @@ use crate::mesh::facts::{
 use crate::mesh::index::Index;
 use crate::mesh::index::host::resolve_short_name;
 use crate::mesh::registry::RegistryService;
-use crate::net::Name;
+use crate::net::{Ktime, Name};
 use std::sync::Arc;
 
 /// Istio's `SidecarScope`: one proxy's sight.
@@ -17,6 +17,7 @@ pub struct Scope<'a> {
     pub proxy: &'a Pod,
     pub mesh: &'a MeshConfig,
     pub sidecar: Option<&'a Sidecar>,
+    pub as_of: Ktime,
 }
 
 /// One egress listener of a `Sidecar`; without one, a single listener for everything.
@@ -26,13 +27,13 @@ pub(crate) struct Egress<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub fn of(index: &'a Index, proxy: &'a Pod) -> Self {
+    pub fn of(index: &'a Index, proxy: &'a Pod, as_of: Ktime) -> Self {
         let revision = match &proxy.enrolment {
             Enrolment::Sidecar(sidecar) => sidecar.revision.as_deref(),
             Enrolment::Gateway | Enrolment::Ambient | Enrolment::None => None,
         };
         let mesh = index.mesh_config(revision);
-        Self { index, proxy, mesh, sidecar: sidecar_of(index, mesh, proxy) }
+        Self { index, proxy, mesh, sidecar: sidecar_of(index, mesh, proxy), as_of }
     }
 
     /// `Sidecar` of the workload or namespace, else the mesh's, and which of them says so.

@@ -49,6 +49,19 @@ impl<T> ByHost<T> {
         self.exact.get(host).map_or(&[], |entries| entries)
     }
 
+    /// Every exact host.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Name> {
+        self.exact.keys()
+    }
+
+    /// Those for this very host, wildcard or not.
+    pub(crate) fn named(&self, host: &str) -> &[Arc<T>] {
+        match host.strip_prefix('*') {
+            Some(suffix) => self.suffix.get(suffix).map_or(&[], |entries| entries),
+            None => self.exact(host),
+        }
+    }
+
     /// Those whose wildcard covers `host`, the longest suffix first.
     pub(crate) fn wildcards<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = &'a [Arc<T>]> + use<'a, 'h, T> {
         let suffixes = host.match_indices('.').map(|(at, _)| &host[at..]).chain(std::iter::once(""));
