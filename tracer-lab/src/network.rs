@@ -2,7 +2,7 @@
 //!
 //! No bridge: behind one, a Service's translated answer would go from pod to pod past the rules that translated it.
 
-pub(crate) mod capture;
+mod capture;
 mod kube_proxy;
 
 use std::fs;
@@ -76,7 +76,7 @@ fn pod_side(pod: &PodSpec) -> Result<()> {
         format!("route add default via {GATEWAY} dev eth0"),
     ];
     feed(Command::new("ip").args(["-batch", "-"]), &batch)?;
-    pod.capture.as_ref().map_or(Ok(()), |capture| restore(&capture.rules()))
+    pod.capture.as_ref().map_or(Ok(()), |capture| restore(&capture::rules(capture)))
 }
 
 /// One transaction for a whole table.

@@ -1,6 +1,7 @@
 //! What a mesh is made of: the files in `meshes/NAME`.
 
 pub(crate) mod call;
+pub(crate) mod capture;
 pub(crate) mod cluster;
 pub(crate) mod pod_name;
 pub(crate) mod proxies;

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::capture::Capture;
 use super::pod_name::PodName;
-use crate::network::capture::Capture;
 
 #[derive(Debug)]
 pub(crate) struct Cluster {

@@ -2,15 +2,16 @@
 
 mod exec;
 mod run;
+mod stage;
 
-use std::path::PathBuf;
+use std::io;
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tracer_lab::inside::{client, enter::Enter, server::Server};
-use tracer_lab::{Mesh, Options};
+
+use crate::stage::Stage;
 
 /// A mesh on one machine, with real Envoy sidecars. Start with `tracer-lab run demo`.
 #[derive(Parser)]
@@ -44,23 +45,10 @@ enum Command {
     PodClient,
 }
 
-/// A mesh, and on what it is brought up.
-#[derive(Args)]
-struct Stage {
-    /// Which mesh: basic, demo, registry-only, strict
-    mesh: String,
-    /// The Envoy to run instead of the one that `cargo xtask setup` installed
-    #[arg(long, value_name = "PATH", env = "TRACER_LAB_ENVOY")]
-    envoy: Option<PathBuf>,
-    /// Worker threads of each Envoy
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    concurrency: u32,
-}
-
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => run.run(),
-        Command::Up { stage } => stage.up().and_then(|mesh| leave_up(&mesh)),
+        Command::Up { stage } => stage.up().and_then(|mesh| stage::leave_up(&mesh)),
         Command::Exec(exec) => exec.run(),
         Command::Clean => clean(),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
@@ -70,6 +58,8 @@ fn main() -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        // Whoever read our words has heard enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(3)
@@ -77,23 +67,8 @@ fn main() -> ExitCode {
     }
 }
 
-impl Stage {
-    fn up(self) -> Result<Mesh> {
-        let Stage { mesh, envoy, concurrency } = self;
-        Mesh::up(&mesh, &Options { envoy, concurrency, program: None })
-    }
-}
-
-/// Until a signal comes: the library then takes the mesh down and ends the process.
-fn leave_up(mesh: &Mesh) -> Result<bool> {
-    eprintln!("mesh {} is up; Ctrl-C takes it down. Meanwhile, in another terminal:", mesh.run());
-    for pod in mesh.pods() {
-        eprintln!("  tracer-lab exec {:<28} {}", pod.name(), pod.ip());
-    }
-    println!("{}", mesh.run());
-    loop {
-        thread::park();
-    }
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn clean() -> Result<bool> {

@@ -1,5 +1,6 @@
 //! `tracer-lab run`: a mesh's recorded calls, and whether each ended as it did when it was recorded.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tracer_lab::{Call, CallResult, PodName};
 
-use crate::{Stage, leave_up};
+use crate::stage::{Stage, leave_up};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -38,15 +39,17 @@ impl Run {
         eprintln!("{} pods are up as {}; {} calls follow", mesh.pods().len(), mesh.run(), mesh.calls().len());
         let results = mesh.call_all(mesh.calls(), Duration::from_millis(interval))?;
         let mut others = 0;
+        let mut out = io::stdout().lock();
         for (call, result) in mesh.calls().iter().zip(&results) {
             let as_recorded = result.accepted() == call.truth.accepted;
             others += usize::from(!as_recorded);
             if json {
-                println!("{}", serde_json::to_string(&Line { call, result })?);
+                writeln!(out, "{}", serde_json::to_string(&Line { call, result })?)?;
             } else {
-                println!("{} {}", if as_recorded { ' ' } else { '!' }, words(call, result));
+                writeln!(out, "{} {}", if as_recorded { ' ' } else { '!' }, words(call, result))?;
             }
         }
+        drop(out);
         if others > 0 {
             eprintln!("{others} calls (marked !) did not end as recorded");
         }
