@@ -1,0 +1,6 @@
+//! Inputs in, records out: what the engine says of what real proxies and kernels show. No clock, no sleep, no kernel.
+
+mod cluster;
+mod demo;
+mod lab;
+mod wire;
