@@ -5,6 +5,7 @@ use super::journey::{Bind, CaptureKind, HostMatch, Journey, Route};
 use super::landing::Landing;
 use super::source::security::{Because, Begins};
 use crate::mesh::facts::{Enrolment, MtlsMode};
+use crate::mesh::index::Occupant;
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, Registry, RegistryService, Resolution};
 use crate::mesh::visibility::Scope;
@@ -109,6 +110,7 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
     let seen = |service: &RegistryService| scope.sees(service);
     let is_target = of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.datagram);
     let declared_in_sight = headless.clone().any(|(service, _, _)| seen(service));
+    let is_vip = matches!(journey.dialled, Occupant::Service(service) if service.port(dialled).is_some());
     let wildcard = route.bind == Some(Bind::Wildcard);
     [
         (wildcard && route.for_http && !route.http_chain, Cause::NonHttpOnHttpNamedPort),
@@ -120,7 +122,7 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
         (headless.clone().any(|(service, _, _)| !seen(service)), Cause::ServiceNotVisible),
         (route.host == HostMatch::DialledIp, Cause::HostIsPodIp),
         (route.host == HostMatch::Unknown, Cause::HostUnknown),
-        (headless.next().is_none() && !is_target, Cause::PortUndeclared),
+        (headless.next().is_none() && !is_target && !is_vip, Cause::PortUndeclared),
     ]
     .into_iter()
     .filter_map(|(holds, cause)| holds.then_some(cause))
