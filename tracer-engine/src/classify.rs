@@ -58,6 +58,9 @@ pub enum Judgement {
 /// A SYN that hangs for longer than any kernel tries: its end was lost.
 const HANGING: Duration = Duration::from_secs(300);
 
+/// The deadline does not run while a leg that the walk expects is not ESTABLISHED. A proxy tries for ten seconds.
+const UPSTREAM: Duration = Duration::from_secs(12);
+
 impl Classifier {
     pub fn new(deadlines: Deadlines) -> Self {
         Self { deadlines, walks: Walks::default() }
@@ -94,6 +97,10 @@ impl Classifier {
         let stalls = |candidate: &Candidate<'_>| candidate.reason() == Reason::ServerFirstStall;
         if is_silent(flow) && self.deadlines.first_bytes && open.iter().any(stalls) {
             return Judgement::Wait(Some(opened + self.deadlines.stall));
+        }
+        let latest = opened + UPSTREAM;
+        if flow.complete() && now < latest && open.iter().any(|candidate| lacks_upstream(flow, candidate)) {
+            return Judgement::Wait(Some(latest));
         }
         if now < deadline {
             return Judgement::Wait(Some(deadline));
@@ -153,7 +160,8 @@ impl Case<'_, '_> {
     fn opinion(&self, open: &Open<'_>) -> Opinion {
         let basis = if self.decided() { Basis::Observed } else { Basis::Predicted };
         // From the destination alone what was dialled is not known, so that nothing fits contradicts nothing.
-        let contradicts = open.is_empty() && self.reporter == Reporter::Source && !self.walked.iter().all(|w| w.is_empty());
+        let contradicts =
+            open.is_empty() && self.reporter == Reporter::Source && !self.walked.iter().all(|w| w.is_empty());
         let verdict = if contradicts {
             let walked = self.walked.iter().flat_map(|outcomes| outcomes.iter());
             let walked = walked.map(|outcome| Candidate { outcome, fate: Fate::Walked }).collect();
@@ -181,6 +189,13 @@ fn reporter(flow: &FlowView<'_>) -> Option<Reporter> {
         },
         (None, None) => None,
     }
+}
+
+/// On a TCP chain the proxy opens a connection of its own for every one that it accepts.
+fn lacks_upstream(flow: &FlowView<'_>, candidate: &Candidate<'_>) -> bool {
+    let path = &candidate.outcome.path;
+    let ready = !path.source_sniffs || flow.root.client_spoke();
+    flow.captured() && flow.upstream.is_empty() && path.captured && !path.http_chain && path.hop.is_some() && ready
 }
 
 fn is_silent(flow: &FlowView<'_>) -> bool {

@@ -2,7 +2,7 @@
 //! alone what was dialled is not known, so there are several.
 
 use crate::evidence::{Evidence, Seen, arrived_port};
-use crate::flow::{FlowView, Role};
+use crate::flow::{FirstBytes, FlowView, Role};
 use crate::mesh::facts::Enrolment;
 use crate::mesh::index::Index;
 use crate::net::{Endpoint, Ktime};
@@ -34,10 +34,15 @@ pub(super) fn from_destination(index: &Index, flow: &FlowView<'_>, seen: &Seen<'
     let (at, since) = (server.socket.local.ip, server.since);
     let client = server.socket.remote.ip;
     let from = source(index, client, since);
-    let sends = sent_to_destination(flow, seen);
     let proxy_uid = match index.pod_at(client, since).map(|pod| &pod.enrolment) {
         Some(Enrolment::Sidecar(proxy)) => proxy.capture.proxy_uids.first().copied(),
         _ => None,
+    };
+    // Mesh TLS hides what the application sent, until the destination's proxy hands it on; without a proxy beside it
+    // the application began that TLS itself.
+    let sends = match proxy_uid {
+        Some(_) if begins_mesh_tls(flow.root.client_sent()) => handed_on(flow),
+        _ => sends(flow, seen),
     };
     for to in dialled(index, at, arrived_port(flow)) {
         for uid in [None].into_iter().chain(proxy_uid.map(Some)) {
@@ -81,21 +86,17 @@ pub(super) fn sends_of(payload: &Payload) -> Sends {
     }
 }
 
-/// Mesh mTLS hides what the application sent, until the destination's proxy hands it on.
-fn sent_to_destination(flow: &FlowView<'_>, seen: &Seen<'_>) -> Sends {
-    let hidden = matches!(flow.root.client_sent(), Some(first)
-        if matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()));
-    if !hidden {
-        return sends(flow, seen);
+fn handed_on(flow: &FlowView<'_>) -> Sends {
+    let Some(first) = flow.local.iter().filter_map(|leg| leg.client_sent()).last() else { return Sends::Unknown };
+    if begins_mesh_tls(Some(first)) {
+        return Sends::Unknown;
     }
-    let handed_on = flow.local.iter().filter_map(|leg| leg.client_sent()).last();
-    match handed_on {
-        Some(first) if !matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()) => {
-            let server_first = flow.local.iter().filter_map(|leg| leg.server_sent()).any(|a| a.at < first.at);
-            if server_first { Sends::Nothing } else { sends_of(&first.payload) }
-        }
-        _ => Sends::Unknown,
-    }
+    let server_first = flow.local.iter().filter_map(|leg| leg.server_sent()).any(|answer| answer.at < first.at);
+    if server_first { Sends::Nothing } else { sends_of(&first.payload) }
+}
+
+fn begins_mesh_tls(first: Option<&FirstBytes>) -> bool {
+    matches!(first.map(|first| &first.payload), Some(Payload::ClientHello(hello)) if hello.is_mesh())
 }
 
 /// Every address that leads to `ip`: itself, and the VIPs of Services over it.

@@ -187,7 +187,7 @@ impl Candidate<'_> {
 }
 
 /// The application's own bytes are a mesh ClientHello on this path.
-fn app_mesh_tls(outcome: &Outcome) -> bool {
+pub(super) fn app_mesh_tls(outcome: &Outcome) -> bool {
     let hello = matches!(&outcome.sends, Sends::Tls { alpn, .. } if alpn.iter().any(|p| p.starts_with("istio")));
     hello && outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent)
 }

@@ -1,7 +1,7 @@
 //! Strike out: each piece of evidence removes the candidates that it contradicts, and never adds one. One function a
 //! row of `classification.md` section 7.
 
-use super::fates::{Candidate, Fate, leads_to};
+use super::fates::{Candidate, Fate, app_mesh_tls, leads_to};
 use crate::evidence::{Begins, Evidence, LocalPayload, Responder};
 use crate::net::Endpoint;
 use crate::socket::{HttpResponse, ResponseBody};
@@ -37,7 +37,7 @@ pub(super) fn strikes(evidence: &Evidence<'_>, candidate: &Candidate<'_>) -> boo
         }
         Evidence::Hbone => path.hop.as_ref().is_none_or(|hop| hop.begins != HopBytes::Hbone),
         Evidence::NoPayload => candidate.fate != Fate::NoPayload,
-        Evidence::AppMeshTls { kept } => app_mesh_tls(kept, candidate),
+        Evidence::AppMeshTls { kept } => own_mesh_tls(kept, candidate),
         // The walk started from these, or they say nothing about the route.
         Evidence::AppSent(_) | Evidence::SynRetransmitted { .. } | Evidence::Silent => false,
     }
@@ -178,12 +178,15 @@ fn hop_reset(answered_tls: bool, candidate: &Candidate<'_>) -> bool {
 }
 
 /// An application with a mesh certificate of its own is let through as a proxy would be; one without is not.
-fn app_mesh_tls(kept: Option<bool>, candidate: &Candidate<'_>) -> bool {
+fn own_mesh_tls(kept: Option<bool>, candidate: &Candidate<'_>) -> bool {
     let at_proxy = candidate.outcome.path.arrival.is_some_and(|arrival| arrival.captured);
     match candidate.fate {
         Fate::AppMtls => !at_proxy || kept == Some(false),
         Fate::NoCertificate => kept == Some(true),
-        Fate::Walked => at_proxy && (candidate.delivered() || candidate.ends(ArrivalEnd::HandshakeFails)),
+        Fate::Walked => {
+            let either = candidate.delivered() || candidate.ends(ArrivalEnd::HandshakeFails);
+            at_proxy && either && app_mesh_tls(candidate.outcome)
+        }
         _ => false,
     }
 }

@@ -21,9 +21,10 @@ pub struct Circumstances {
 
 pub fn collect<'a>(flow: &FlowView<'a>, at: Circumstances) -> Seen<'a> {
     let mut seen = Seen::new();
-    let complete = flow.events_lost == 0 && !flow.ambiguous() && !flow.adopted() && !flow.root.unexplained;
+    let complete = flow.complete();
+    let ended = flow.root.closed_at().is_some();
     application_leg(flow, &mut seen);
-    upstream(flow, complete && at.over, &mut seen);
+    upstream(flow, complete && ended, &mut seen);
     hop(flow, &mut seen);
     arrival(flow, complete, &mut seen);
     answers(flow, &mut seen);
@@ -36,11 +37,10 @@ fn application_leg<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
     if let (Some(_), Some(server)) = (&flow.root.client, &flow.root.server) {
         seen.push(if server.role == Role::Capture { Evidence::Captured } else { Evidence::Uncaptured });
     }
-    if flow.root.client.is_none() {
-        return;
-    }
     let Some(first) = flow.root.client_sent() else { return };
-    seen.push(Evidence::AppSent(&first.payload));
+    if flow.root.client.is_some() {
+        seen.push(Evidence::AppSent(&first.payload));
+    }
     if matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()) {
         seen.push(Evidence::AppMeshTls { kept: kept(flow.root) });
     }
@@ -52,14 +52,9 @@ fn upstream<'a>(flow: &FlowView<'a>, absence_counts: bool, seen: &mut Seen<'a>) 
             seen.push(Evidence::UpstreamConnect { to: client.socket.remote });
         }
     }
-    if flow.captured() && flow.upstream.is_empty() && absence_counts && spoken_or_closed(flow.root) {
+    if flow.captured() && flow.upstream.is_empty() && absence_counts {
         seen.push(Evidence::NoUpstream);
     }
-}
-
-/// The proxy had what it waits for, or ended the connection without waiting.
-fn spoken_or_closed(leg: &Leg) -> bool {
-    leg.client_spoke() || leg.closed_at().is_some()
 }
 
 fn hop<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {

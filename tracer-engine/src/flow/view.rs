@@ -68,6 +68,11 @@ impl<'a> FlowView<'a> {
         self.near().is_some_and(|end| end.adopted)
     }
 
+    /// All that its proxies did for it was seen, so that what was not seen did not happen.
+    pub fn complete(&self) -> bool {
+        self.events_lost == 0 && !self.ambiguous() && !self.adopted() && !self.root.unexplained
+    }
+
     /// A SYN of the flow is out and unanswered.
     pub fn connecting(&self) -> bool {
         self.legs().any(Leg::connecting)

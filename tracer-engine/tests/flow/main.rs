@@ -1,6 +1,8 @@
 //! Inputs in, records out: what the engine says of what real proxies and kernels show. No clock, no sleep, no kernel.
 
+mod claims;
 mod cluster;
 mod demo;
 mod lab;
+mod meshes;
 mod wire;
