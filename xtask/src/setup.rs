@@ -73,8 +73,7 @@ pub(crate) fn ensure(workspace: &Workspace, parts: &[Part]) -> Result<()> {
         let Some(what) = part.missing(workspace) else { continue };
         eprintln!("setup: {what}");
         let took = shell::stopwatch();
-        part.install(workspace)
-            .with_context(|| format!("setup of {part:?} failed; run `cargo xtask setup` to go on"))?;
+        part.install(workspace).context("setup failed")?;
         // An installer that says yes and leaves nothing behind would loop for ever from here on.
         if let Some(what) = part.missing(workspace) {
             anyhow::bail!("setup of {part:?} ended without an error and left this undone: {what}");

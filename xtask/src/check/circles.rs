@@ -17,7 +17,7 @@ const ROOT: &str = "crate root";
 type Imports = BTreeMap<(String, String), (PathBuf, usize)>;
 
 pub(super) fn findings(sources: &[Source]) -> Vec<Finding> {
-    let product = || sources.iter().filter(|source| !source.is_test());
+    let product = || sources.iter().filter(|source| !source.is_test);
     let crates: BTreeSet<PathBuf> = product().filter_map(Source::crate_src).collect();
     let mut findings = Vec::new();
     for src in crates {

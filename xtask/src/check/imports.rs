@@ -110,7 +110,7 @@ const RULES: [Rule; 13] = [
 
 pub(super) fn findings(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for source in sources.iter().filter(|source| !source.is_test()) {
+    for source in sources.iter().filter(|source| !source.is_test) {
         for rule in RULES.iter().filter(|rule| rule.covers(&source.path)) {
             for mention in &source.mentions {
                 if let Some(banned) = rule.breaks(&source.absolute(mention)) {

@@ -42,13 +42,13 @@ pub(super) fn summary(sources: &[Source]) -> String {
 fn sizes(sources: &[Source]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let sizes = product_sizes(sources);
-    for source in sources.iter().filter(|source| !source.is_test() && source.product_lines > MOST) {
+    for source in sources.iter().filter(|source| !source.is_test && source.product_lines > MOST) {
         let rule = format!("{} lines of product code, at most {MOST}: split it", source.product_lines);
         findings.push(Finding::new(&source.path, source.product_lines, rule));
     }
     for (name, percent, limit) in [("median", 50, MEDIAN), ("p90", 90, P90)] {
         let found = percentile(&sizes, percent);
-        let longer = sources.iter().filter(|source| !source.is_test() && source.product_lines >= found);
+        let longer = sources.iter().filter(|source| !source.is_test && source.product_lines >= found);
         if found > limit
             && let Some(file) = longer.min_by_key(|source| source.product_lines)
         {
@@ -61,7 +61,7 @@ fn sizes(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn product_sizes(sources: &[Source]) -> Vec<usize> {
-    let product = sources.iter().filter(|source| !source.is_test());
+    let product = sources.iter().filter(|source| !source.is_test);
     let mut sizes: Vec<_> = product.map(|source| source.product_lines).collect();
     sizes.sort_unstable();
     sizes

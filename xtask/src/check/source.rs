@@ -13,7 +13,9 @@ pub(crate) struct Source {
     /// From the workspace's root.
     pub(crate) path: PathBuf,
     pub(crate) opens_with_doc: bool,
-    /// Lines outside `#[cfg(test)]`; none in a file of tests.
+    /// A file that is a test as a whole: below `tests/`, or declared `#[cfg(test)] mod name;`.
+    pub(crate) is_test: bool,
+    /// Lines outside `#[cfg(test)]`.
     pub(crate) product_lines: usize,
     /// Paths outside `#[cfg(test)]`, each with the line it stands on.
     pub(crate) mentions: Vec<Mention>,
@@ -58,6 +60,7 @@ impl Source {
         let for_tests: usize = test_lines.iter().map(|range| range.end() - range.start() + 1).sum();
         Ok(Self {
             path: path.to_path_buf(),
+            is_test: path.iter().any(|part| part == "tests" || part == "benches" || part == "examples"),
             opens_with_doc: text.starts_with("//!"),
             product_lines: lines - for_tests,
             mentions,
@@ -100,10 +103,19 @@ impl Source {
         }
         std::iter::once("crate".to_owned()).chain(module).chain(rest.cloned()).collect()
     }
+}
 
-    /// A file that is a test as a whole: under `tests/`, `benches/` or `examples/`.
-    pub(crate) fn is_test(&self) -> bool {
-        self.path.iter().any(|part| part == "tests" || part == "benches" || part == "examples")
+/// Files know of themselves only where they lie; which of them are tests, the files that declare them know.
+pub(crate) fn mark_tests(sources: &mut [Source]) {
+    let declared = |source: &Source| {
+        let only_for_tests = source.modules.iter().filter(|module| module.only_for_tests);
+        let path = |module: &Module| [source.module(), vec![module.name.clone()]].concat();
+        only_for_tests.map(|module| (source.crate_src(), path(module))).collect::<Vec<_>>()
+    };
+    let tests: Vec<_> = sources.iter().flat_map(declared).collect();
+    for source in sources {
+        let of_a_test = tests.iter().any(|(src, test)| *src == source.crate_src() && source.module().starts_with(test));
+        source.is_test |= of_a_test;
     }
 }
 
@@ -272,6 +284,20 @@ mod tests {
         let source = Source::parse(Path::new("x/src/p/q.rs"), text).unwrap();
         let absolute: Vec<_> = source.mentions.iter().map(|mention| source.absolute(mention).join("::")).collect();
         assert_eq!(absolute, ["crate::p::a", "crate::p::q::b", "crate::p::q::child::c", "other::d", "crate::e"]);
+    }
+
+    #[test]
+    fn a_file_that_is_declared_for_tests_is_one() {
+        let parse = |path: &str, text: &str| Source::parse(Path::new(path), text).unwrap();
+        let mut sources = [
+            parse("x/src/a.rs", "mod b;\n#[cfg(test)]\nmod checks;"),
+            parse("x/src/a/b.rs", ""),
+            parse("x/src/a/checks.rs", ""),
+            parse("x/tests/t.rs", ""),
+            parse("y/src/a/checks.rs", ""),
+        ];
+        mark_tests(&mut sources);
+        assert_eq!(sources.map(|source| source.is_test), [false, false, true, true, false]);
     }
 
     #[test]

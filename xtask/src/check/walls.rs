@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::finding::Finding;
 use super::places::Places;
-use super::source::Source;
+use super::source::{Source, mark_tests};
 use super::{circles, crates, imports, shape};
 use crate::kernel_side;
 use crate::shell;
@@ -41,7 +41,8 @@ impl Tree {
     fn read(workspace: &Workspace) -> Result<Self> {
         let files = files(workspace)?;
         let rust = files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "rs"));
-        let sources = rust.map(|(path, text)| Source::parse(path, text)).collect::<Result<_>>()?;
+        let mut sources = rust.map(|(path, text)| Source::parse(path, text)).collect::<Result<Vec<_>>>()?;
+        mark_tests(&mut sources);
         Ok(Self { files, sources })
     }
 }
