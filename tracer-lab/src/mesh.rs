@@ -15,10 +15,10 @@ use anyhow::{Context, Result};
 use crate::clock;
 use crate::identity::Authority;
 use crate::inside::wire::CallResult;
+use crate::interrupt::Held;
 use crate::pod::Pod;
 use crate::recipe::call::Call;
 use crate::recipe::pod_name::PodName;
-use crate::run::Run;
 use caller::{Caller, Pending};
 use listener::Listener;
 
@@ -47,7 +47,7 @@ pub struct Mesh {
     callers: Mutex<BTreeMap<(PodName, u32), Arc<Caller>>>,
     authority: Authority,
     tokens: AtomicU64,
-    run: Arc<Run>,
+    run: Held,
 }
 
 impl Mesh {

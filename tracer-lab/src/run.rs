@@ -96,7 +96,7 @@ impl Run {
     }
 
     /// Ends every process and removes everything that bears the run's name. The second time it does nothing.
-    pub(crate) fn end(&self) -> Result<()> {
+    fn end(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.over {
             return Ok(());
@@ -113,6 +113,12 @@ impl Run {
         Ok(())
     }
 
+    pub(crate) fn end_or_warn(&self) {
+        if let Err(error) = self.end() {
+            eprintln!("warning: run {} left something behind; `tracer-lab clean` removes it: {error:#}", self.name);
+        }
+    }
+
     fn state(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.over {
@@ -124,9 +130,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            eprintln!("warning: run {} left something behind; `tracer-lab clean` removes it: {error:#}", self.name);
-        }
+        self.end_or_warn();
     }
 }
 

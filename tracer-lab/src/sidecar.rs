@@ -63,7 +63,7 @@ impl Envoy {
         command.arg("--concurrency").arg(self.concurrency.to_string());
         // Hot restart is off, so the id names nothing shared; unique all the same, as on a node with many proxies.
         command.arg("--disable-hot-restart").arg("--base-id").arg(base_id(number).to_string());
-        command.args(["--log-level", "warning"]);
+        command.args(["--log-level", "error"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).process_group(0);
         let process = run.spawn(command)?;
         Ok(Sidecar { pod: name.clone(), process, admin, log })

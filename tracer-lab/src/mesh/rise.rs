@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 
@@ -27,8 +27,7 @@ pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
     sweep::clean().context("cannot remove what a killed run has left")?;
 
     // From here on, dropping `run` removes whatever there is.
-    let run = Run::begin()?;
-    interrupt::watch(&run)?;
+    let run = interrupt::hold(Run::begin()?)?;
     let namespaces = run.make(|| network::create(&run, &recipe))?;
     let specs = &recipe.cluster.pods;
     let pods = specs.iter().zip(namespaces).map(|(spec, netns)| run.make(|| pod(&run, spec, netns, &program)));
@@ -51,7 +50,7 @@ pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
 
     let Recipe { folder, cluster: _, apps: _, routes: _, calls, proxies: _ } = recipe;
     let (callers, tokens) = (Mutex::new(BTreeMap::new()), AtomicU64::new(1));
-    Ok(Mesh { calls, folder, pods, listeners, callers, authority, tokens, run: Arc::clone(&run) })
+    Ok(Mesh { calls, folder, pods, listeners, callers, authority, tokens, run })
 }
 
 fn pod(run: &Run, spec: &PodSpec, netns: Netns, program: &Path) -> Result<Pod> {

@@ -59,6 +59,6 @@ impl From<PodName> for String {
 
 impl fmt::Display for PodName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}", self.namespace, self.pod)
+        out.pad(&format!("{}/{}", self.namespace, self.pod))
     }
 }

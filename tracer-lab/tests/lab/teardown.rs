@@ -55,14 +55,24 @@ fn ctrl_c_leaves_nothing() {
 }
 
 #[test]
-fn ctrl_c_on_the_way_up_leaves_nothing() {
+fn ctrl_c_while_the_network_is_made_leaves_nothing() {
+    interrupted_when(|remains| !remains.namespaces.is_empty());
+}
+
+#[test]
+fn ctrl_c_while_proxies_start_leaves_nothing() {
+    interrupted_when(|remains| remains.processes.len() >= 5);
+}
+
+fn interrupted_when(far_enough: impl Fn(&Remains) -> bool) {
     let mut lab = start();
     let runs = format!("mt{:x}-", lab.id());
-    while remains::of(&runs).namespaces.is_empty() {
-        assert_eq!(lab.try_wait().unwrap(), None, "it ended before it made anything");
+    while !far_enough(&remains::of(&runs)) {
+        assert_eq!(lab.try_wait().unwrap(), None, "it ended before it got that far");
     }
     kill_process(pid(&lab), Signal::INT).unwrap();
-    lab.wait().unwrap();
+    // Its own thread sees the proxies die: that must not look like a failure of theirs.
+    assert_eq!(lab.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
     assert_eq!(remains::of(&runs), Remains::default());
 }
 

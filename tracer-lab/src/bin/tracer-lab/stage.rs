@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use tracer_lab::{Mesh, Options};
 
@@ -30,8 +30,9 @@ impl Stage {
 /// Until a signal comes: the library then takes the mesh down and ends the process.
 pub(crate) fn leave_up(mesh: &Mesh) -> Result<bool> {
     eprintln!("mesh {} is up; Ctrl-C takes it down. Meanwhile, in another terminal:", mesh.run());
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
     for pod in mesh.pods() {
-        eprintln!("  tracer-lab exec {:<28} {}", pod.name(), pod.ip());
+        eprintln!("  {} exec {:<28} # {}", program.display(), pod.name(), pod.ip());
     }
     println!("{}", mesh.run());
     loop {
