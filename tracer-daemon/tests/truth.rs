@@ -94,7 +94,8 @@ fn without_the_bytes_the_truth_is_among_the_candidates() {
             let outcomes = walk(&cluster.index, &call, Ktime(0));
             let reasons: BTreeSet<&str> = outcomes.iter().map(|outcome| outcome.reason.code()).collect();
             if !reasons.contains(reason.as_str()) {
-                let _ = writeln!(missing, "{} #{}: {reason} is not in {reasons:?}\n  {asked:?}", cluster.name, asked.id);
+                let _ =
+                    writeln!(missing, "{} #{}: {reason} is not in {reasons:?}\n  {asked:?}", cluster.name, asked.id);
             }
         }
     }
@@ -144,7 +145,10 @@ impl Truth {
         let class = self.class.as_deref()?;
         if class == "undetermined" {
             let wanted: BTreeSet<&str> = self.candidates.iter().map(|candidate| candidate.reason.as_str()).collect();
-            let classes = self.candidates.iter().all(|c| Reason::from_code(&c.reason).map(Reason::class) == Class::from_code(&c.class));
+            let classes = self
+                .candidates
+                .iter()
+                .all(|c| Reason::from_code(&c.reason).map(Reason::class) == Class::from_code(&c.class));
             let found: BTreeSet<&str> = reasons.iter().map(|reason| reason.code()).collect();
             return (wanted != found || !classes).then(|| format!("candidates {found:?}, not {wanted:?}"));
         }

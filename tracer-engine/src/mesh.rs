@@ -9,3 +9,4 @@ pub mod protocol;
 pub mod registry;
 pub(crate) mod traffic_policy;
 pub mod visibility;
+pub(crate) mod xds;

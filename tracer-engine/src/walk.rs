@@ -7,7 +7,9 @@ pub mod outcome;
 
 mod ambient;
 mod causes;
+mod caveats;
 mod destination;
+mod ending;
 mod journey;
 mod landing;
 mod source;

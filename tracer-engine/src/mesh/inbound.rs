@@ -77,7 +77,8 @@ fn service_targets<'a>(
     let entries = ips.filter(move |(entry, _)| entry.key.namespace == *own).flat_map(move |(entry, ip)| {
         let named = entry.endpoints.iter().find(|e| e.address.parse() == Ok(ip.to_canonical()));
         entry.ports.iter().map(move |port| {
-            let own = named.and_then(|e| e.ports.iter().find(|(name, _)| *name == port.name)).map(|(_, number)| *number);
+            let own =
+                named.and_then(|e| e.ports.iter().find(|(name, _)| *name == port.name)).map(|(_, number)| *number);
             (entry, port.protocol, own.or(port.target).unwrap_or(port.number))
         })
     });

@@ -22,9 +22,9 @@ use crate::record::{Attribution, UnknownReason};
 use address::Addresses;
 use host::ByHost;
 use namespaced::Namespaced;
+use rustc_hash::FxHashMap as HashMap;
 use services::Services;
 use slices::Slices;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,10 +175,6 @@ impl Index {
         &self.services.hosts
     }
 
-    pub(crate) fn aliases_of(&self, host: &str) -> &[Arc<RegistryService>] {
-        self.services.aliases.get(host).map_or(&[], |services| services)
-    }
-
     /// ServiceEntries that name `ip` or select `pod`.
     pub(crate) fn entries_over<'a>(
         &'a self,
@@ -218,17 +214,17 @@ impl Default for Index {
         Self {
             generation: 0,
             synced: 0,
-            namespaces: HashMap::new(),
-            nodes: HashMap::new(),
-            pods: HashMap::new(),
+            namespaces: HashMap::default(),
+            nodes: HashMap::default(),
+            pods: HashMap::default(),
             addresses: Addresses::default(),
             services: Services::default(),
             slices: Slices::default(),
-            mesh_configs: HashMap::new(),
+            mesh_configs: HashMap::default(),
             default_mesh: istio_defaults(),
             peer_authentications: Namespaced::default(),
             destination_rules: Namespaced::default(),
-            rules_by_host: HashMap::new(),
+            rules_by_host: HashMap::default(),
             sidecars: Namespaced::default(),
             virtual_services: Namespaced::default(),
             virtual_hosts: ByHost::default(),

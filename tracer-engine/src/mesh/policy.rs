@@ -44,13 +44,7 @@ pub fn namespace_mode<'a>(index: &'a Index, mesh: &MeshConfig, namespace: &str) 
 
 /// `authn/policy_applier.go ComposePeerAuthentication`: what a workload enforces on one of its ports. Its own policy is
 /// the oldest that selects it; one in the root namespace selects nobody.
-pub fn port_mode<'a>(
-    index: &'a Index,
-    mesh: &MeshConfig,
-    namespace: &str,
-    labels: &Labels,
-    port: u16,
-) -> Enforced<'a> {
+pub fn port_mode<'a>(index: &'a Index, mesh: &MeshConfig, namespace: &str, labels: &Labels, port: u16) -> Enforced<'a> {
     let inherited = namespace_mode(index, mesh, namespace);
     if namespace == &*mesh.root_namespace {
         return inherited;

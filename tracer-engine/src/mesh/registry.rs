@@ -2,8 +2,8 @@
 //! thing to a proxy.
 
 use crate::mesh::facts::{
-    EntryPort, ExportTo, Labels, Location, ObjectKey, Resolution as EntryResolution, Service, ServiceEntry, ServiceKind,
-    ServicePort, TargetPort, Timestamp, Transport, WorkloadEntry,
+    EntryPort, ExportTo, Labels, Location, ObjectKey, Resolution as EntryResolution, Service, ServiceEntry,
+    ServiceKind, ServicePort, TargetPort, Timestamp, Transport, WorkloadEntry,
 };
 use crate::mesh::protocol::Protocol;
 use crate::net::Name;
@@ -165,7 +165,13 @@ impl Port {
             TargetPort::Number(_) => Some(port.port),
             TargetPort::Name(_) => None,
         };
-        Self { name: port.name.clone(), number: port.port, protocol: Protocol::of(port), datagram: port.transport == Transport::Udp, target }
+        Self {
+            name: port.name.clone(),
+            number: port.port,
+            protocol: Protocol::of(port),
+            datagram: port.transport == Transport::Udp,
+            target,
+        }
     }
 
     fn of_entry(port: &EntryPort) -> Self {

@@ -42,9 +42,12 @@ impl<'a> Consolidated<'a> {
         let exported = |rule: &DestinationRule| export_rank(&export(rule), &rule.key.namespace, client).is_some();
 
         let rules = most_specific(scope, client, service, local);
-        let rules = rules.or_else(|| most_specific(scope, &service.key.namespace, service, |rule| !private(rule)).map(|r| only(r, exported)));
+        let rules = rules.or_else(|| {
+            most_specific(scope, &service.key.namespace, service, |rule| !private(rule)).map(|r| only(r, exported))
+        });
         let rules = rules.filter(|rules| !rules.is_empty());
-        let rules = rules.or_else(|| most_specific(scope, root, service, |rule| !private(rule)).map(|r| only(r, exported)))?;
+        let rules =
+            rules.or_else(|| most_specific(scope, root, service, |rule| !private(rule)).map(|r| only(r, exported)))?;
 
         // `SidecarScope.DestinationRule`: one whose selector selects this client stands alone.
         let selected = rules.iter().find(|rule| {
@@ -101,7 +104,8 @@ fn most_specific<'a>(
         return None;
     }
     let hosts = scope.index.destination_rules(namespace)?;
-    let of = |rules: &'a [Arc<DestinationRule>]| rules.iter().map(AsRef::as_ref).filter(|r| counts(r)).collect::<Vec<_>>();
+    let of =
+        |rules: &'a [Arc<DestinationRule>]| rules.iter().map(AsRef::as_ref).filter(|r| counts(r)).collect::<Vec<_>>();
     hosts.matching(&service.hostname).map(of).find(|rules| !rules.is_empty())
 }
 

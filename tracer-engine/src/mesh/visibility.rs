@@ -64,7 +64,8 @@ impl<'a> Scope<'a> {
     /// `selectServices`
     pub(crate) fn imports(&self, egress: Egress<'_>, service: &RegistryService) -> bool {
         self.export_rank(service).is_some()
-            && egress.covers(&self.proxy.key.namespace, &service.key.namespace, |host| subset_of(&service.hostname, host))
+            && egress
+                .covers(&self.proxy.key.namespace, &service.key.namespace, |host| subset_of(&service.hostname, host))
             && egress.port().is_none_or(|port| egress.is_proxy() || service.port(port.number).is_some())
     }
 
@@ -97,12 +98,12 @@ impl<'a> Scope<'a> {
 }
 
 impl<'a> Egress<'a> {
-    pub(crate) fn port(&self) -> Option<&'a EntryPort> {
+    pub(crate) fn port(self) -> Option<&'a EntryPort> {
         self.listener?.port.as_ref()
     }
 
     /// Namespaces that this listener names; `None`: any.
-    pub(crate) fn namespaces(&self, own: &'a Name) -> Option<impl Iterator<Item = &'a str>> {
+    pub(crate) fn namespaces(self, own: &'a Name) -> Option<impl Iterator<Item = &'a str>> {
         let hosts = &self.listener?.hosts;
         let named = hosts.iter().filter_map(|host| host.split_once('/')).map(move |(namespace, _)| match namespace {
             "." => &**own,
@@ -112,12 +113,12 @@ impl<'a> Egress<'a> {
     }
 
     /// A generic HTTP proxy for every port.
-    fn is_proxy(&self) -> bool {
+    fn is_proxy(self) -> bool {
         self.port().is_some_and(|port| port.protocol.eq_ignore_ascii_case("http_proxy"))
     }
 
     /// Whether a listed `namespace/dnsName` is for something of namespace `owner` whose host passes `matches`.
-    fn covers(&self, own: &str, owner: &str, matches: impl Fn(&str) -> bool) -> bool {
+    fn covers(self, own: &str, owner: &str, matches: impl Fn(&str) -> bool) -> bool {
         let Some(listener) = self.listener else { return true };
         listener.hosts.iter().filter_map(|host| host.split_once('/')).any(|(namespace, host)| {
             (namespace == "*" || namespace == owner || (namespace == "." && own == owner)) && matches(host)
@@ -132,7 +133,10 @@ fn sidecar_of<'a>(index: &'a Index, mesh: &MeshConfig, proxy: &Pod) -> Option<&'
     let own = if discovered(index, mesh, &proxy.key.namespace) { index.sidecars(&proxy.key.namespace) } else { &[] };
     let selecting = own.iter().find(|sidecar| selector(sidecar).is_some_and(|labels| labels.selects(&proxy.labels)));
     let unselective = |sidecars: &'a [Arc<Sidecar>]| sidecars.iter().find(|sidecar| selector(sidecar).is_none());
-    selecting.or_else(|| unselective(own)).or_else(|| unselective(index.sidecars(&mesh.root_namespace))).map(AsRef::as_ref)
+    selecting
+        .or_else(|| unselective(own))
+        .or_else(|| unselective(index.sidecars(&mesh.root_namespace)))
+        .map(AsRef::as_ref)
 }
 
 /// How visible an object of `owner` is in `to`: 0 private, 1 exported there by name, 2 public.

@@ -4,17 +4,21 @@ use super::destination::Arrived;
 use super::journey::{CaptureKind, Journey, Trip, is_enrolled};
 use super::landing::{self, Landing, Shown};
 use super::outcome::{Arrival, ArrivalEnd, Caveat, Known, Outcomes, Place, Sends};
-use super::source::security::Begins;
 use super::trail::Trail;
 use crate::mesh::facts::{Enrolment, MtlsMode, Pod};
 use crate::mesh::index::Index;
 use crate::mesh::policy::port_mode;
+use crate::mesh::xds::client_tls::Begins;
 use crate::verdict::Reason;
 use smallvec::SmallVec;
 
 /// `proxy/outbound.rs build_request`: HBONE to whoever takes it, whatever the port; else on as it is.
 pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Outcomes) {
-    trail.step(Place::Source, || format!("{} is captured by ztunnel", journey.to), || "ambient.istio.io/redirection: enabled");
+    trail.step(
+        Place::Source,
+        || format!("{} is captured by ztunnel", journey.to),
+        || "ambient.istio.io/redirection: enabled",
+    );
     let landings = landing::dialled(journey, None);
     let kinds: &[Sends] = &[
         Sends::Nothing,

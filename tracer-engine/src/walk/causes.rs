@@ -1,14 +1,15 @@
 //! Why no mesh route with mTLS carried a call (section 8): every cause that holds, the most specific first.
 
 use super::destination::Arrived;
-use super::journey::{Bind, CaptureKind, HostMatch, Journey, Route};
+use super::journey::{CaptureKind, HostMatch, Journey, Route};
 use super::landing::Landing;
-use super::source::security::{Because, Begins};
 use crate::mesh::facts::{Enrolment, MtlsMode};
 use crate::mesh::index::Occupant;
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, Registry, RegistryService, Resolution};
 use crate::mesh::visibility::Scope;
+use crate::mesh::xds::client_tls::{Because, Begins};
+use crate::mesh::xds::listener::Bind;
 use crate::verdict::{Cause, Causes, Reason};
 use std::sync::Arc;
 
@@ -108,7 +109,8 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
         service.is_headless() && !port.datagram && port.protocol != Protocol::Udp && port.number == dialled
     });
     let seen = |service: &RegistryService| scope.sees(service);
-    let is_target = of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.datagram);
+    let is_target =
+        of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.datagram);
     let declared_in_sight = headless.clone().any(|(service, _, _)| seen(service));
     let is_vip = matches!(journey.dialled, Occupant::Service(service) if service.port(dialled).is_some());
     let wildcard = route.bind == Some(Bind::Wildcard);
@@ -147,4 +149,3 @@ fn not_terminated(landing: &Landing<'_>, arrived: &Arrived<'_>) -> Causes {
 fn one(cause: Cause) -> Causes {
     Causes::from_slice(&[cause])
 }
-

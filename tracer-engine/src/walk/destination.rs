@@ -1,7 +1,6 @@
 //! The walk at the destination, D1 to D3: what becomes of the bytes that arrive at a pod.
 
 use super::outcome::{Arrival, ArrivalEnd, Sends};
-use super::source::security::Begins;
 use crate::mesh::capture;
 use crate::mesh::facts::{Enrolment, MtlsMode, Pod};
 use crate::mesh::inbound::{self, Declared};
@@ -9,6 +8,7 @@ use crate::mesh::index::Index;
 use crate::mesh::policy::{Enforced, port_mode};
 use crate::mesh::protocol::ListenerProtocol;
 use crate::mesh::visibility::Scope;
+use crate::mesh::xds::client_tls::Begins;
 use crate::net::Ktime;
 
 /// What the application sends, as far as a filter chain tells it apart.
@@ -16,7 +16,9 @@ use crate::net::Ktime;
 pub(super) enum Payload {
     Http,
     /// `mesh_alpn`: with one of Istio's own ALPNs.
-    Tls { mesh_alpn: bool },
+    Tls {
+        mesh_alpn: bool,
+    },
     Other,
     Nothing,
 }
@@ -40,7 +42,8 @@ pub(super) fn arrive<'a>(
     accepts: impl FnOnce() -> bool,
     as_of: Ktime,
 ) -> Arrived<'a> {
-    let uncaptured = |end| Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None };
+    let uncaptured =
+        |end| Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None };
     let capture = match &pod.enrolment {
         _ if pod.host_network => None,
         Enrolment::Ambient => return super::ambient::arrive(index, pod, port, begins),
@@ -97,7 +100,9 @@ fn in_clear(mode: MtlsMode, protocol: ListenerProtocol, payload: Payload, gives_
         (Payload::Nothing, MtlsMode::Disable, ListenerProtocol::Tcp) => ArrivalEnd::Delivered,
         (Payload::Nothing, _, _) if !gives_up => ArrivalEnd::Stalls,
         // Past the timeout it is as if other bytes had come; the codec goes on waiting.
-        (Payload::Nothing, MtlsMode::Permissive | MtlsMode::Unset, ListenerProtocol::Http) => return (ArrivalEnd::Stalls, true),
+        (Payload::Nothing, MtlsMode::Permissive | MtlsMode::Unset, ListenerProtocol::Http) => {
+            return (ArrivalEnd::Stalls, true);
+        }
         (_, MtlsMode::Strict, _) => ArrivalEnd::NoFilterChain,
         (Payload::Other, _, ListenerProtocol::Http) => ArrivalEnd::CodecError,
         _ => ArrivalEnd::Delivered,

@@ -1,11 +1,12 @@
 //! What all paths of one walk share, and what one path has behind it.
 
 use super::outcome::{Call, Caveat, Cluster, Sends, Source};
-use super::source::security::ClientTlsChoice;
 use super::trail::Trail;
-use crate::mesh::facts::{Enrolment, ObjectKey, Pod};
+use crate::mesh::facts::{Enrolment, Pod};
 use crate::mesh::index::{Index, Occupant};
 use crate::mesh::registry::{Port, RegistryService};
+use crate::mesh::xds::cluster::ClusterOf;
+use crate::mesh::xds::listener::Bind;
 use crate::net::{Endpoint, Ktime, Name};
 use crate::verdict::{Cause, Reason};
 use std::net::IpAddr;
@@ -58,17 +59,6 @@ pub(super) enum CaptureKind {
     Ztunnel,
 }
 
-/// Which listener of the source's proxy took it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Bind {
-    /// `ip:port`
-    Exact,
-    /// `0.0.0.0:port`
-    Wildcard,
-    /// `virtualOutbound`
-    CatchAll,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum HostMatch {
     NotAsked,
@@ -82,10 +72,9 @@ pub(super) enum HostMatch {
 pub(super) struct Chosen<'a> {
     pub(super) service: &'a Arc<RegistryService>,
     pub(super) port: &'a Port,
-    pub(super) subset: Option<Name>,
-    /// A VirtualService that led here.
-    pub(super) by: Option<&'a ObjectKey>,
-    pub(super) tls: Option<ClientTlsChoice<'a>>,
+    subset: Option<Name>,
+    /// What a DestinationRule says instead of the cluster's name.
+    sni: Option<Name>,
 }
 
 impl<'a> Journey<'a> {
@@ -143,7 +132,12 @@ impl<'a, T: Trail> Trip<'a, T> {
     }
 }
 
-impl Chosen<'_> {
+impl<'a> Chosen<'a> {
+    pub(super) fn new(cluster: &ClusterOf<'a>) -> Self {
+        let ruled = cluster.policy.and_then(|policy| policy.tls).and_then(|tls| tls.sni.clone());
+        Self { service: cluster.service, port: cluster.port, subset: cluster.subset.clone(), sni: ruled }
+    }
+
     pub(super) fn cluster(&self) -> Cluster {
         Cluster { host: self.service.hostname.clone(), port: self.port.number, subset: self.subset.clone() }
     }
@@ -151,7 +145,8 @@ impl Chosen<'_> {
     /// `BuildDNSSrvSubsetKey`
     pub(super) fn sni(&self) -> Name {
         let subset = self.subset.as_deref().unwrap_or_default();
-        format!("outbound_.{}_.{subset}_.{}", self.port.number, self.service.hostname).into()
+        let own = || format!("outbound_.{}_.{subset}_.{}", self.port.number, self.service.hostname).into();
+        self.sni.clone().unwrap_or_else(own)
     }
 }
 

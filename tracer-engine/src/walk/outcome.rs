@@ -34,8 +34,14 @@ pub enum Sends {
     Unknown,
     /// The server speaks first.
     Nothing,
-    Http { http2: bool, host: Known<Option<Name>> },
-    Tls { sni: Known<Option<Name>>, alpn: SmallVec<[Name; 4]> },
+    Http {
+        http2: bool,
+        host: Known<Option<Name>>,
+    },
+    Tls {
+        sni: Known<Option<Name>>,
+        alpn: SmallVec<[Name; 4]>,
+    },
     /// The client speaks first, neither HTTP nor TLS.
     Other,
 }

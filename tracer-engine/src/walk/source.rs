@@ -1,29 +1,25 @@
 //! The walk at the source, S1 to S5: from the application's connect to the hop.
 
-pub(super) mod cluster;
-pub(super) mod listener;
-pub(super) mod security;
-
 mod assumed;
+mod request;
 mod sniff;
-mod virtual_host;
-mod virtual_service;
 
 use super::ambient;
-use super::journey::{Bind, CaptureKind, Chosen, HostMatch, Journey, Trip, is_enrolled};
-use super::landing::{self, Landing, Shown, SourceEnd};
-use super::outcome::{Known, Outcomes, Place, Sends};
+use super::ending::{self, SourceEnd};
+use super::journey::{CaptureKind, Chosen, Journey, Trip};
+use super::landing::{self, Landing, Shown};
+use super::outcome::{Outcomes, Place, Sends};
 use super::trail::Trail;
 use crate::mesh::capture::{self, Uncaptured};
 use crate::mesh::facts::{Destination, Enrolment, ObjectKey, OutboundPolicy};
 use crate::mesh::registry::{Registry, Resolution};
 use crate::mesh::visibility::Scope;
+use crate::mesh::xds::client_tls;
+use crate::mesh::xds::cluster::{ClusterOf, Hops};
+use crate::mesh::xds::listener::{self, Bind, Listener};
+use crate::mesh::xds::tcp_chain::TcpChain;
 use crate::verdict::{Cause, Reason};
-use cluster::{ClusterOf, Hops};
-use listener::{HttpChain, Listener, TcpChain};
 use sniff::Chain;
-use virtual_host::VirtualHost;
-use virtual_service::{Request, Routed};
 
 /// S1: does the source's proxy see it?
 pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Outcomes) {
@@ -34,16 +30,18 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
         Some(pod) => match &pod.enrolment {
             Enrolment::Ambient => return ambient::leave(journey, trail, out),
             Enrolment::Gateway | Enrolment::None => Uncaptured::Because(Cause::SourceNotInMesh),
-            Enrolment::Sidecar(proxy) => {
-                match capture::outbound(pod, &proxy.capture, journey.call.uid, journey.to) {
-                    Ok(()) => {
-                        trail.step(Place::Source, || format!("{} is captured", journey.to), || format!("capture rules of {}", pod.key));
-                        let scope = Scope::of(journey.index, pod, journey.as_of);
-                        return Proxy { journey, scope }.accept(trail, out);
-                    }
-                    Err(uncaptured) => uncaptured,
+            Enrolment::Sidecar(proxy) => match capture::outbound(pod, &proxy.capture, journey.call.uid, journey.to) {
+                Ok(()) => {
+                    trail.step(
+                        Place::Source,
+                        || format!("{} is captured", journey.to),
+                        || format!("capture rules of {}", pod.key),
+                    );
+                    let scope = Scope::of(journey.index, pod, journey.as_of);
+                    return Proxy { journey, scope }.accept(trail, out);
                 }
-            }
+                Err(uncaptured) => uncaptured,
+            },
         },
     };
     let (cause, reason) = match uncaptured {
@@ -73,10 +71,14 @@ impl<'a> Proxy<'_, 'a> {
     fn accept<T: Trail>(&self, mut trail: T, out: &mut Outcomes) {
         let to = self.journey.to;
         let listener = listener::outbound(&self.scope, to);
-        trail.step(Place::SourceProxy, || told(listener.as_ref(), to), || match &listener {
-            Some(listener) => listener.declared_by(),
-            None => format!("no Service in sight of {} has a listener there", self.scope.proxy.key),
-        });
+        trail.step(
+            Place::SourceProxy,
+            || told(listener.as_ref(), to),
+            || match &listener {
+                Some(listener) => listener.declared_by(),
+                None => format!("no Service in sight of {} has a listener there", self.scope.proxy.key),
+            },
+        );
         for sends in assumed::with_listener(&self.scope, to, &self.journey.call.sends, listener.as_ref()) {
             let mut trip = Trip::new(self.journey, sends, trail.clone(), CaptureKind::Sidecar);
             trip.route.bind = Some(listener.as_ref().map_or(Bind::CatchAll, |listener| listener.bind));
@@ -89,14 +91,14 @@ impl<'a> Proxy<'_, 'a> {
                         || "the listener waits for the first bytes, for ever".to_owned(),
                         || "protocolDetectionTimeout: 0s",
                     );
-                    landing::end(self.journey, trip, SourceEnd::stall(Cause::SourceSniffs), out);
+                    ending::at_source(self.journey, trip, SourceEnd::stall(Cause::SourceSniffs), out);
                 }
                 Chain::NotHttp if trip.sends == Sends::Nothing => {
-                    landing::end(self.journey, trip, SourceEnd::stall(Cause::HttpCodec), out);
+                    ending::at_source(self.journey, trip, SourceEnd::stall(Cause::HttpCodec), out);
                 }
                 Chain::NotHttp => {
                     trip.route.http_chain = true;
-                    landing::end(self.journey, trip, SourceEnd::answered(Reason::NotHttpOnHttpPort, 400), out);
+                    ending::at_source(self.journey, trip, SourceEnd::answered(Reason::NotHttpOnHttpPort, 400), out);
                 }
                 Chain::CatchAll => self.catch_all(trip, out),
                 Chain::Tcp(chain) => self.tcp(trip, chain, out),
@@ -113,14 +115,14 @@ impl<'a> Proxy<'_, 'a> {
         let cluster = if passes { "PassthroughCluster: on as it is" } else { "BlackHoleCluster: closed" };
         trip.trail.step(Place::SourceProxy, || cluster.to_owned(), || spelled(policy, by));
         if passes {
-            self.pass_through(trip, out);
+            self.pass_through(&trip, out);
         } else {
-            landing::end(self.journey, trip, SourceEnd::closed(Reason::Blackhole), out);
+            ending::at_source(self.journey, trip, SourceEnd::closed(Reason::Blackhole), out);
         }
     }
 
-    fn pass_through<T: Trail>(&self, trip: Trip<'a, T>, out: &mut Outcomes) {
-        landing::land(self.journey, &trip, Shown::Dialled(self.journey.to), &landing::dialled(self.journey, None), out);
+    fn pass_through<T: Trail>(&self, trip: &Trip<'a, T>, out: &mut Outcomes) {
+        landing::land(self.journey, trip, Shown::Dialled(self.journey.to), &landing::dialled(self.journey, None), out);
     }
 
     fn tcp<T: Trail>(&self, trip: Trip<'a, T>, chain: &TcpChain<'a>, out: &mut Outcomes) {
@@ -128,94 +130,17 @@ impl<'a> Proxy<'_, 'a> {
         let Some((by, destinations)) = chain.route else {
             let cluster = own();
             let reason = natural(&cluster);
-            return self.go(trip, cluster, reason, out);
+            return self.go(trip, &cluster, reason, out);
         };
         let alone = destinations.len() == 1;
         for destination in destinations.iter().filter(|destination| alone || destination.weight > 0) {
             let Some(cluster) = self.routed(destination, by, true) else {
-                landing::end(self.journey, trip.clone(), SourceEnd::closed(Reason::NoHealthyUpstream), out);
+                ending::at_source(self.journey, trip.clone(), SourceEnd::closed(Reason::NoHealthyUpstream), out);
                 continue;
             };
             let elsewhere = cluster.service.hostname != chain.service.hostname || cluster.port != chain.port;
             let reason = if elsewhere { Reason::VirtualServiceTcp } else { natural(&cluster) };
-            self.go(trip.clone(), cluster, reason, out);
-        }
-    }
-
-    /// S4
-    fn http<T: Trail>(&self, mut trip: Trip<'a, T>, chain: HttpChain<'a>, out: &mut Outcomes) {
-        trip.route.http_chain = true;
-        let authority = match &trip.sends {
-            Sends::Http { host: Known::Yes(Some(host)), .. } => Some(host.clone()),
-            _ => None,
-        };
-        let host = authority.as_deref().map(virtual_host::normalized);
-        let found = match chain {
-            HttpChain::Own { service, port } => virtual_host::own(&self.scope, service, port),
-            HttpChain::Shared { .. } => host.as_deref().map_or(VirtualHost::CatchAll, |host| {
-                virtual_host::find(&self.scope, self.journey.to.port, host)
-            }),
-        };
-        let own_listener = matches!(chain, HttpChain::Own { .. });
-        if !own_listener {
-            let dialled = host.as_deref().and_then(virtual_host::as_ip) == Some(self.journey.to.ip);
-            trip.route.host = match found {
-                VirtualHost::CatchAll if dialled => HostMatch::DialledIp,
-                VirtualHost::CatchAll => HostMatch::Unknown,
-                VirtualHost::Service { .. } | VirtualHost::Routes(_) => HostMatch::Known,
-            };
-        }
-        let said = host.unwrap_or_else(|| "a Host that nobody knows".to_owned());
-        let routes = match found {
-            VirtualHost::CatchAll => return self.catch_all_host(trip, &said, out),
-            VirtualHost::Service { service, port, routes: None } => {
-                trip.trail.step(Place::SourceProxy, || format!("Host {said}: the routes of {}", service.hostname), || service.told());
-                let cluster = ClusterOf::of_service(&self.scope, service, port);
-                let reason = self.http_reason(&cluster, own_listener);
-                return self.go(trip, cluster, reason, out);
-            }
-            VirtualHost::Service { routes: Some(routes), .. } | VirtualHost::Routes(routes) => routes,
-        };
-        let request =
-            Request { port: self.journey.to.port, authority: authority.as_deref(), path: self.journey.call.path.as_ref() };
-        for way in virtual_service::ways(&self.scope, routes, &request) {
-            let mut trip = trip.clone();
-            trip.caveats.extend(way.depends_on(routes).map(|virtual_service| super::outcome::Caveat::UnseenMatch { virtual_service }));
-            let by = || format!("VirtualService {}", routes.key);
-            match way.routed {
-                Routed::To(destination) => match self.routed(destination, &routes.key, false) {
-                    Some(cluster) => {
-                        trip.trail.step(Place::SourceProxy, || format!("Host {said}: a route to {}", cluster.name()), by);
-                        let reason = self.http_reason(&cluster, own_listener);
-                        self.go(trip, cluster, reason, out);
-                    }
-                    None => {
-                        trip.trail.step(Place::SourceProxy, || format!("Host {said}: a route to {}, which is no cluster: 503", destination.host), by);
-                        landing::end(self.journey, trip, SourceEnd::answered(Reason::NoHealthyUpstream, 503), out);
-                    }
-                },
-                Routed::Answered => {
-                    trip.trail.step(Place::SourceProxy, || format!("Host {said}: the proxy answers itself"), by);
-                    landing::end(self.journey, trip, SourceEnd::closed(Reason::NoRoute), out);
-                }
-                Routed::NotFound => {
-                    trip.trail.step(Place::SourceProxy, || format!("Host {said}: none of its routes matches: 404"), by);
-                    landing::end(self.journey, trip, SourceEnd::answered(Reason::NoRoute, 404), out);
-                }
-            }
-        }
-    }
-
-    /// `buildCatchAllVirtualHost`: `allow_any`, or `block_all` with a 502.
-    fn catch_all_host<T: Trail>(&self, mut trip: Trip<'a, T>, said: &str, out: &mut Outcomes) {
-        let (policy, by) = self.scope.outbound();
-        let passes = policy == OutboundPolicy::AllowAny;
-        let what = if passes { "allow_any: PassthroughCluster, on as it is" } else { "block_all: 502" };
-        trip.trail.step(Place::SourceProxy, || format!("no virtual host for {said}: {what}"), || spelled(policy, by));
-        if passes {
-            self.pass_through(trip, out);
-        } else {
-            landing::end(self.journey, trip, SourceEnd::answered(Reason::NoVirtualHost, 502), out);
+            self.go(trip.clone(), &cluster, reason, out);
         }
     }
 
@@ -223,65 +148,46 @@ impl<'a> Proxy<'_, 'a> {
         ClusterOf::of_route(&self.scope, destination, by, self.journey.to.port, tcp)
     }
 
-    /// Section 8: what a request that gets through is called.
-    fn http_reason(&self, cluster: &ClusterOf<'_>, own_listener: bool) -> Reason {
-        let entry = cluster.service.registry == Registry::ServiceEntry;
-        if cluster.service.has_vip(self.journey.to.ip) && !entry {
-            Reason::ServiceVip
-        } else if cluster.keeps_destination() {
-            if own_listener && cluster.service.is_headless() { Reason::AnyHost } else { Reason::HostMatched }
-        } else if own_listener && entry && cluster.by.is_none() {
-            Reason::ServiceEntryTakeover
-        } else {
-            Reason::HostBalanced
-        }
-    }
-
     /// S5 and S6: the hops that the cluster may choose.
-    fn go<T: Trail>(&self, mut trip: Trip<'a, T>, cluster: ClusterOf<'a>, reason: Reason, out: &mut Outcomes) {
+    fn go<T: Trail>(&self, mut trip: Trip<'a, T>, cluster: &ClusterOf<'a>, reason: Reason, out: &mut Outcomes) {
         let journey = self.journey;
         trip.route.delivered_as = reason;
         let hops = cluster.hops(&self.scope, journey.to);
-        trip.trail.step(Place::SourceProxy, || format!("cluster {}: {}", cluster.name(), hops.told()), || cluster.service.told());
-        let chosen = |tls| Chosen {
-            service: cluster.service,
-            port: cluster.port,
-            subset: cluster.subset.clone(),
-            by: cluster.by,
-            tls,
-        };
+        trip.trail.step(
+            Place::SourceProxy,
+            || format!("cluster {}: {}", cluster.name(), hops.told()),
+            || cluster.service.told(),
+        );
+        trip.route.cluster = Some(Chosen::new(cluster));
         match hops {
             Hops::Dialled(at) => {
-                for choice in security::of_original_dst(&self.scope, &cluster) {
-                    let mut trip = trip.clone();
-                    trip.route.cluster = Some(chosen(Some(choice)));
-                    let landings = landing::dialled(journey, Some((choice, &cluster, &self.scope)));
+                for choice in client_tls::of_original_dst(&self.scope, cluster) {
+                    let landings = landing::dialled(journey, Some((choice, cluster, &self.scope)));
                     landing::land(journey, &trip, Shown::Dialled(at), &landings, out);
                 }
             }
             Hops::Endpoints(endpoints) if endpoints.is_empty() => {
-                trip.route.cluster = Some(chosen(None));
                 let end = if trip.route.http_chain {
                     SourceEnd::answered(Reason::NoHealthyUpstream, 503)
                 } else {
                     SourceEnd::closed(Reason::NoHealthyUpstream)
                 };
-                landing::end(journey, trip, end, out);
+                ending::at_source(journey, trip, end, out);
             }
             Hops::Endpoints(endpoints) => {
-                trip.route.cluster = Some(chosen(None));
                 let landings: Vec<_> = endpoints
                     .iter()
                     .flat_map(|endpoint| {
-                        let choices = security::of_endpoint(&self.scope, &cluster, endpoint);
-                        choices.into_iter().map(|choice| Landing::at_endpoint(journey, &self.scope, &cluster, endpoint, choice))
+                        let choices = client_tls::of_endpoint(&self.scope, cluster, endpoint);
+                        choices
+                            .into_iter()
+                            .map(|choice| Landing::at_endpoint(journey, &self.scope, cluster, endpoint, choice))
                     })
                     .collect();
                 landing::land(journey, &trip, Shown::OneOf, &landings, out);
             }
             Hops::Elsewhere => {
-                let choice = security::of_dns(&self.scope, &cluster);
-                trip.route.cluster = Some(chosen(Some(choice)));
+                let choice = client_tls::of_dns(&self.scope, cluster);
                 landing::land(journey, &trip, Shown::Unknown, &[Landing::elsewhere(journey, choice)], out);
             }
         }
@@ -315,9 +221,4 @@ fn told(listener: Option<&Listener<'_>>, to: crate::net::Endpoint) -> String {
         Some(listener) if listener.bind == Bind::Exact => format!("listener {}_{}", to.ip, to.port),
         Some(_) => format!("listener 0.0.0.0_{}", to.port),
     }
-}
-
-/// Whether anything of the mesh was on the way.
-pub(super) fn concerns_mesh(journey: &Journey<'_>, landing: &Landing<'_>) -> bool {
-    journey.source.is_some_and(|pod| is_enrolled(pod)) || landing.pod.is_some_and(|pod| is_enrolled(pod))
 }

@@ -6,14 +6,15 @@ use crate::mesh::registry::RegistryService;
 use crate::net::{Ktime, Name};
 use crate::record::{Attribution, Mesh, PodIdentity, UnknownReason};
 use ipnet::IpNet;
+use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a pod that is gone still answers for its address.
-pub(super) const TOMBSTONE: Duration = Duration::from_secs(300);
+pub(super) const TOMBSTONE: Duration = Duration::from_mins(5);
 
 /// Who has an address.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -58,15 +59,12 @@ impl Addresses {
             let tenancies = self.tenancies.entry(ip).or_default();
             tenancies.retain(|t| t.until.is_none_or(|until| at.since(until) < TOMBSTONE));
             let until = pod.gone.then_some(at);
-            match tenancies.iter_mut().find(|t| t.pod.uid == pod.uid) {
-                Some(known) => {
-                    known.until = known.until.or(until);
-                    known.pod = Arc::clone(pod);
-                }
-                None => {
-                    let from = if synced { at } else { Ktime(0) };
-                    tenancies.push(Tenancy { pod: Arc::clone(pod), from, until });
-                }
+            if let Some(known) = tenancies.iter_mut().find(|t| t.pod.uid == pod.uid) {
+                known.until = known.until.or(until);
+                known.pod = Arc::clone(pod);
+            } else {
+                let from = if synced { at } else { Ktime(0) };
+                tenancies.push(Tenancy { pod: Arc::clone(pod), from, until });
             }
         }
     }
@@ -125,15 +123,12 @@ impl Addresses {
     /// The pod that had `ip` at `at`, or the last one that had it before.
     pub(super) fn tenant(&self, ip: IpAddr, at: Ktime) -> Option<Occupant<'_>> {
         let tenancies = self.tenancies.get(&ip)?;
-        let held = |t: &&Tenancy| t.from <= at && t.until.is_none_or(|until| at < until);
-        if let Some(holder) = tenancies.iter().filter(held).max_by_key(|t| (t.from, t.pod.created)) {
-            let rival = |t: &Tenancy| t.pod.uid != holder.pod.uid && t.from == holder.from;
-            let rivals = tenancies.iter().filter(held).any(|t| rival(t) && t.pod.created == holder.pod.created);
-            return Some(if rivals {
-                Occupant::Unknown(UnknownReason::AddressNotUnique)
-            } else {
-                Occupant::Pod(&holder.pod)
-            });
+        let mut held = tenancies.iter().filter(|t| t.from <= at && t.until.is_none_or(|until| at < until));
+        match (held.next(), held.next()) {
+            // Nearly always: and then the pod itself is not touched.
+            (Some(only), None) => return Some(Occupant::Pod(&only.pod)),
+            (Some(_), Some(_)) => return Some(rivals(tenancies, at)),
+            (None, _) => {}
         }
         let ended = |t: &&Tenancy| t.until.is_some_and(|until| until <= at && at.since(until) < TOMBSTONE);
         if let Some(last) = tenancies.iter().filter(ended).max_by_key(|t| t.until) {
@@ -148,9 +143,19 @@ impl Addresses {
     }
 
     pub(super) fn in_pod_cidr(&self, ip: IpAddr) -> bool {
-        self.prefix_lengths.keys().any(|length| {
-            IpNet::new(ip, *length).is_ok_and(|net| self.pod_cidrs.contains_key(&net.trunc()))
-        })
+        self.prefix_lengths
+            .keys()
+            .any(|length| IpNet::new(ip, *length).is_ok_and(|net| self.pod_cidrs.contains_key(&net.trunc())))
+    }
+}
+
+/// Of several that hold one address the last comer, and of those that were there before us the youngest.
+fn rivals(tenancies: &[Tenancy], at: Ktime) -> Occupant<'_> {
+    let held = || tenancies.iter().filter(|t| t.from <= at && t.until.is_none_or(|until| at < until));
+    let rank = |t: &Tenancy| (t.from, t.pod.created);
+    match held().max_by_key(|t| rank(t)) {
+        Some(last) if held().filter(|t| rank(t) == rank(last)).count() == 1 => Occupant::Pod(&last.pod),
+        _ => Occupant::Unknown(UnknownReason::AddressNotUnique),
     }
 }
 

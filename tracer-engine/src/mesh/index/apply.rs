@@ -5,7 +5,7 @@ use super::host::resolve_short_name;
 use crate::mesh::facts::{DestinationRule, Fact, Kind, ObjectKey, Pod, VirtualService};
 use crate::mesh::index::namespaced::Policy;
 use crate::net::{Ktime, Name};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -33,7 +33,9 @@ impl Index {
             Fact::AuthorizationPolicy(policy) => self.authorization_policies.upsert(policy).is_some(),
             Fact::DestinationRule(rule) => {
                 let Some((rule, replaced)) = self.destination_rules.upsert(rule) else { return false };
-                replaced.iter().for_each(|replaced| self.forget_rule(replaced));
+                if let Some(replaced) = &replaced {
+                    self.forget_rule(replaced);
+                }
                 let host = resolve_short_name(&rule.host, &rule.key.namespace);
                 let hosts = self.rules_by_host.entry(rule.key.namespace.clone()).or_default();
                 hosts.insert(&host, &rule, |a, b| a.seniority() < b.seniority());
@@ -41,7 +43,9 @@ impl Index {
             }
             Fact::VirtualService(service) => {
                 let Some((service, replaced)) = self.virtual_services.upsert(service) else { return false };
-                replaced.iter().for_each(|replaced| self.forget_virtual_hosts(replaced));
+                if let Some(replaced) = &replaced {
+                    self.forget_virtual_hosts(replaced);
+                }
                 for host in &service.hosts {
                     let host = resolve_short_name(host, &service.key.namespace);
                     self.virtual_hosts.insert(&host, &service, |a, b| a.seniority() < b.seniority());

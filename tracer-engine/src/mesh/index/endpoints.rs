@@ -62,10 +62,10 @@ impl Index {
         ip: IpAddr,
     ) -> impl Iterator<Item = (&'a Arc<RegistryService>, &'a Port, u16)> {
         self.slices.with_address(ip).iter().flat_map(move |slice| {
-            let key = slice.service.as_ref().map(|name| ObjectKey {
-                namespace: slice.key.namespace.clone(),
-                name: name.clone(),
-            });
+            let key = slice
+                .service
+                .as_ref()
+                .map(|name| ObjectKey { namespace: slice.key.namespace.clone(), name: name.clone() });
             let service = key.and_then(|key| self.services.service(&key));
             service.into_iter().flat_map(move |service| {
                 let of = move |port: &'a Port| Some((service, port, slice_port(slice, port)?));

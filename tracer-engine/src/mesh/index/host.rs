@@ -2,8 +2,8 @@
 //! (`model.MostSpecificHostMatch`).
 
 use crate::net::Name;
+use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) type Shared<T> = SmallVec<[Arc<T>; 1]>;
@@ -17,7 +17,7 @@ pub(crate) struct ByHost<T> {
 
 impl<T> Default for ByHost<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), suffix: HashMap::new() }
+        Self { exact: HashMap::default(), suffix: HashMap::default() }
     }
 }
 

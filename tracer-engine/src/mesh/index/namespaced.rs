@@ -4,7 +4,7 @@ use crate::mesh::facts::{
     AuthorizationPolicy, DestinationRule, ObjectKey, PeerAuthentication, Sidecar, Timestamp, VirtualService,
 };
 use crate::net::Name;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) trait Policy {
 
 impl<T> Default for Namespaced<T> {
     fn default() -> Self {
-        Self { by_namespace: HashMap::new() }
+        Self { by_namespace: HashMap::default() }
     }
 }
 

@@ -5,14 +5,14 @@ use crate::mesh::facts::{ObjectKey, Service, ServiceEntry};
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, Registry, RegistryService, is_host};
 use crate::net::Name;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 #[derive(Default, Debug)]
 pub(super) struct Services {
-    services: HashMap<ObjectKey, Arc<RegistryService>>,
+    kubernetes: HashMap<ObjectKey, Arc<RegistryService>>,
     entries: HashMap<ObjectKey, Shared<RegistryService>>,
     pub(super) hosts: ByHost<RegistryService>,
     addresses: HashMap<IpAddr, Shared<RegistryService>>,
@@ -21,14 +21,14 @@ pub(super) struct Services {
     entry_endpoints: HashMap<IpAddr, Shared<RegistryService>>,
     /// ServiceEntries with a `workloadSelector`, by namespace.
     selecting: HashMap<Name, Shared<RegistryService>>,
-    /// External names by the host they stand for.
-    pub(super) aliases: HashMap<Name, Shared<RegistryService>>,
 }
 
 /// Services that have a port of one number, the oldest first.
 #[derive(Default, Debug)]
 pub(crate) struct OnPort {
     pub(crate) namespaces: HashMap<Name, Shared<RegistryService>>,
+    /// Those whose port is plain HTTP.
+    pub(crate) http: HashMap<Name, Shared<RegistryService>>,
     /// Those whose listener is `0.0.0.0:port` though they are not plain HTTP: no address, or a CIDR.
     pub(crate) wide: Shared<RegistryService>,
 }
@@ -37,13 +37,13 @@ impl Services {
     /// Whether anything changed.
     pub(super) fn upsert_service(&mut self, service: &Service) -> bool {
         let registered = RegistryService::of_service(service);
-        if self.services.get(&service.key).is_some_and(|known| **known == registered) {
+        if self.kubernetes.get(&service.key).is_some_and(|known| **known == registered) {
             return false;
         }
         self.remove_service(&service.key);
         let registered = Arc::new(registered);
         self.insert(&registered);
-        self.services.insert(service.key.clone(), registered);
+        self.kubernetes.insert(service.key.clone(), registered);
         true
     }
 
@@ -62,7 +62,7 @@ impl Services {
     }
 
     pub(super) fn remove_service(&mut self, key: &ObjectKey) -> bool {
-        self.services.remove(key).inspect(|service| self.forget(service)).is_some()
+        self.kubernetes.remove(key).inspect(|service| self.forget(service)).is_some()
     }
 
     pub(super) fn remove_entry(&mut self, key: &ObjectKey) -> bool {
@@ -70,7 +70,7 @@ impl Services {
     }
 
     pub(super) fn service_count(&self) -> usize {
-        self.services.len()
+        self.kubernetes.len()
     }
 
     pub(super) fn entry_count(&self) -> usize {
@@ -78,7 +78,7 @@ impl Services {
     }
 
     pub(super) fn service(&self, key: &ObjectKey) -> Option<&Arc<RegistryService>> {
-        self.services.get(key)
+        self.kubernetes.get(key)
     }
 
     pub(super) fn at_address(&self, ip: IpAddr) -> &[Arc<RegistryService>] {
@@ -106,12 +106,10 @@ impl Services {
             take(&mut self.entry_endpoints, &ip, service);
         }
         take(&mut self.selecting, &service.key.namespace, service);
-        if let Some(target) = &service.alias_of {
-            take(&mut self.aliases, target, service);
-        }
         for port in &service.ports {
             if let Some(on_port) = self.ports.get_mut(&port.number) {
                 take(&mut on_port.namespaces, &service.key.namespace, service);
+                take(&mut on_port.http, &service.key.namespace, service);
                 on_port.wide.retain(|known| !Arc::ptr_eq(known, service));
             }
         }
@@ -128,13 +126,15 @@ impl Services {
         if service.registry == Registry::ServiceEntry && !service.selector.0.is_empty() {
             push(&mut self.selecting, service.key.namespace.clone(), service);
         }
-        if let Some(target) = &service.alias_of {
-            push(&mut self.aliases, target.clone(), service);
+        if service.alias_of.is_some() {
             return;
         }
         for port in &service.ports {
             let on_port = self.ports.entry(port.number).or_default();
             push(&mut on_port.namespaces, service.key.namespace.clone(), service);
+            if matches!(port.protocol, Protocol::Http | Protocol::Http2) {
+                push(&mut on_port.http, service.key.namespace.clone(), service);
+            }
             if is_wide(service, port) {
                 push_sorted(&mut on_port.wide, service);
             }
@@ -148,7 +148,9 @@ fn is_wide(service: &RegistryService, port: &Port) -> bool {
         Protocol::Http | Protocol::Http2 | Protocol::Udp => false,
         _ => {
             let elsewhere_too = service.addresses.iter().any(|address| !is_host(address));
-            (service.addresses.is_empty() || elsewhere_too) && !service.listens_at_endpoints(port) && !service.is_headless()
+            (service.addresses.is_empty() || elsewhere_too)
+                && !service.listens_at_endpoints(port)
+                && !service.is_headless()
         }
     }
 }
@@ -172,11 +174,7 @@ fn push_sorted(services: &mut Shared<RegistryService>, service: &Arc<RegistrySer
     }
 }
 
-fn take<K: Hash + Eq>(
-    map: &mut HashMap<K, Shared<RegistryService>>,
-    key: &K,
-    service: &Arc<RegistryService>,
-) {
+fn take<K: Hash + Eq>(map: &mut HashMap<K, Shared<RegistryService>>, key: &K, service: &Arc<RegistryService>) {
     if let Some(services) = map.get_mut(key) {
         services.retain(|known| !Arc::ptr_eq(known, service));
         if services.is_empty() {

@@ -1,8 +1,9 @@
 //! EndpointSlices by Service and by address.
 
 use crate::mesh::facts::{EndpointSlice, ObjectKey};
+use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,20 +41,10 @@ impl Slices {
     pub(super) fn remove(&mut self, key: &ObjectKey) -> bool {
         let Some(slice) = self.objects.remove(key) else { return false };
         if let Some(service) = service_of(&slice) {
-            if let Some(slices) = self.services.get_mut(&service) {
-                slices.retain(|known| !Arc::ptr_eq(known, &slice));
-                if slices.is_empty() {
-                    self.services.remove(&service);
-                }
-            }
+            take(&mut self.services, &service, &slice);
         }
         for ip in addresses_of(&slice) {
-            if let Some(slices) = self.addresses.get_mut(&ip) {
-                slices.retain(|known| !Arc::ptr_eq(known, &slice));
-                if slices.is_empty() {
-                    self.addresses.remove(&ip);
-                }
-            }
+            take(&mut self.addresses, &ip, &slice);
         }
         true
     }
@@ -68,6 +59,15 @@ impl Slices {
 
     pub(super) fn with_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
         self.addresses.get(&ip).map_or(&[], |slices| slices)
+    }
+}
+
+fn take<K: Hash + Eq>(map: &mut HashMap<K, SmallVec<[Arc<EndpointSlice>; 1]>>, key: &K, slice: &Arc<EndpointSlice>) {
+    if let Some(slices) = map.get_mut(key) {
+        slices.retain(|known| !Arc::ptr_eq(known, slice));
+        if slices.is_empty() {
+            map.remove(key);
+        }
     }
 }
 

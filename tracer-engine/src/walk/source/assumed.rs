@@ -1,8 +1,8 @@
 //! What the application may send, where that is not known: the walk forks over all that makes a difference.
 
-use super::listener::{HttpChain, Listener};
 use crate::mesh::registry::RegistryService;
 use crate::mesh::visibility::Scope;
+use crate::mesh::xds::listener::{HttpChain, Listener};
 use crate::net::{Endpoint, Name};
 use crate::walk::outcome::{Known, Sends};
 use smallvec::SmallVec;
@@ -76,7 +76,7 @@ fn hosts(scope: &Scope<'_>, to: Endpoint) -> Vec<Name> {
         }
     }
     if to.port == 80 {
-        let _ = index.virtual_hosts().hosts().all(|host| add(host));
+        let _ = index.virtual_hosts().hosts().all(add);
     }
     hosts
 }

@@ -1,7 +1,8 @@
 //! S3: what the listener waits for, and which of its chains the first bytes choose.
 
-use super::listener::{HttpChain, Listener, TcpChain};
 use crate::mesh::visibility::Scope;
+use crate::mesh::xds::listener::{HttpChain, Listener};
+use crate::mesh::xds::tcp_chain::TcpChain;
 use crate::net::{Endpoint, Name};
 use crate::walk::outcome::{Known, Sends};
 
@@ -43,10 +44,14 @@ impl<'a> Listener<'a> {
             let any = self.tcp.iter().find(|chain| chain.cidrs.is_empty() && chain.is_for_any_name());
             any.map_or(Chain::CatchAll, Chain::Tcp)
         };
-        let narrowest = |chain: &&TcpChain<'a>| chain.cidrs.iter().filter(|net| net.contains(&to.ip)).map(|n| n.prefix_len()).max();
+        let narrowest = |chain: &&TcpChain<'a>| {
+            chain.cidrs.iter().filter(|net| net.contains(&to.ip)).map(ipnet::IpNet::prefix_len).max()
+        };
         let width = self.tcp.iter().filter_map(|chain| narrowest(&chain)).max();
-        let here = self.tcp.iter().filter(|chain| narrowest(chain) == width && (width.is_some() || chain.cidrs.is_empty()));
-        let named = server_name(sends).and_then(|name| here.clone().filter_map(|c| Some((c.covers(name)?, c))).max_by_key(|(l, _)| *l));
+        let here =
+            self.tcp.iter().filter(|chain| narrowest(chain) == width && (width.is_some() || chain.cidrs.is_empty()));
+        let named = server_name(sends)
+            .and_then(|name| here.clone().filter_map(|c| Some((c.covers(name)?, c))).max_by_key(|(l, _)| *l));
         if let Some((_, chain)) = named {
             return Chain::Tcp(chain);
         }

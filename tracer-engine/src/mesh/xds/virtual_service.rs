@@ -46,7 +46,11 @@ pub(crate) fn of_service<'a>(scope: &Scope<'a>, egress: Egress<'_>, hostname: &s
     if !exact.is_empty() {
         return exact;
     }
-    hosts.wildcards(hostname).map(|found| in_order(scope, egress, found.iter())).find(|f| !f.is_empty()).unwrap_or_default()
+    hosts
+        .wildcards(hostname)
+        .map(|found| in_order(scope, egress, found.iter()))
+        .find(|f| !f.is_empty())
+        .unwrap_or_default()
 }
 
 pub(crate) fn in_order<'a>(

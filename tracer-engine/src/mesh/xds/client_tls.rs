@@ -103,7 +103,11 @@ pub(crate) fn of_endpoint<'a>(
 
 /// The same where DNS knows the endpoints, and nobody their labels.
 pub(crate) fn of_dns<'a>(scope: &Scope<'a>, cluster: &ClusterOf<'a>) -> ClientTlsChoice<'a> {
-    told(scope, cluster).unwrap_or(ClientTlsChoice { begins: Begins::AsSent, because: Because::NoEndpoints, namespace: None })
+    told(scope, cluster).unwrap_or(ClientTlsChoice {
+        begins: Begins::AsSent,
+        because: Because::NoEndpoints,
+        namespace: None,
+    })
 }
 
 /// What is decided before any endpoint is looked at.

@@ -1,8 +1,8 @@
 //! S5: the cluster that a route leads to, and the hops it may choose.
 
-use crate::mesh::index::{EndpointName, Labelled, ServiceEndpoint};
 use crate::mesh::facts::{Destination, ObjectKey};
 use crate::mesh::index::host::resolve_short_name;
+use crate::mesh::index::{EndpointName, Labelled, ServiceEndpoint};
 use crate::mesh::registry::{Port, Registry, RegistryService, Resolution};
 use crate::mesh::traffic_policy::{ClientPolicy, Consolidated};
 use crate::mesh::visibility::Scope;

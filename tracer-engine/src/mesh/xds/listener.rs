@@ -1,12 +1,11 @@
 //! S2: which of the proxy's listeners takes a connection, and what chains it has. Listeners key on the Service port.
 
-use crate::mesh::facts::{Destination, L4Match, L4Route, ObjectKey, VirtualService};
+use super::tcp_chain::{TcpChain, tcp_chains};
 use crate::mesh::inbound::RESERVED;
 use crate::mesh::protocol::{ListenerProtocol, Protocol};
 use crate::mesh::registry::{Port, RegistryService, is_host};
 use crate::mesh::visibility::{Egress, Scope};
-use crate::net::{Endpoint, Name};
-use crate::walk::journey::Bind;
+use crate::net::Endpoint;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -20,17 +19,15 @@ pub(crate) struct Listener<'a> {
     merged_as: Protocol,
 }
 
-/// A chain that ends in `tcp_proxy`.
-#[derive(Clone, Debug)]
-pub(crate) struct TcpChain<'a> {
-    /// Empty: any address.
-    pub(crate) cidrs: SmallVec<[IpNet; 1]>,
-    /// Empty: any, or no SNI.
-    pub(crate) server_names: SmallVec<[Name; 1]>,
-    pub(crate) service: &'a Arc<RegistryService>,
-    pub(crate) port: &'a Port,
-    /// A VirtualService's route; `None`: the Service itself.
-    pub(crate) route: Option<(&'a ObjectKey, &'a [Destination])>,
+/// Which listener of the source's proxy takes a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bind {
+    /// `ip:port`
+    Exact,
+    /// `0.0.0.0:port`
+    Wildcard,
+    /// `virtualOutbound`
+    CatchAll,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +42,12 @@ pub(crate) enum HttpChain<'a> {
 }
 
 /// One Service port that wants the listener.
-struct Offer<'a> {
+pub(super) struct Offer<'a> {
     rank: u8,
-    service: &'a Arc<RegistryService>,
-    port: &'a Port,
-    protocol: Protocol,
-    cidr: Option<IpNet>,
+    pub(super) service: &'a Arc<RegistryService>,
+    pub(super) port: &'a Port,
+    pub(super) protocol: Protocol,
+    pub(super) cidr: Option<IpNet>,
 }
 
 /// `listener.go buildSidecarOutboundListeners` for one address: the exact one, else `0.0.0.0:port`, else none.
@@ -103,14 +100,11 @@ fn offers<'a>(scope: &Scope<'a>, egress: Egress<'a>, to: Endpoint, bind: Bind) -
     }
     let Some(on_port) = index.services_on(to.port) else { return Vec::new() };
     let mut offers: Vec<_> = on_port.wide.iter().filter_map(|service| offer(service, service.port(to.port)?)).collect();
-    let http = |service: &'a Arc<RegistryService>| {
-        let port = service.port(to.port)?;
-        if port.protocol.is_http() && port.protocol != Protocol::HttpProxy { offer(service, port) } else { None }
-    };
-    let by_namespace = |namespace: &str| on_port.namespaces.get(namespace).into_iter().flatten();
+    let http = |service: &'a Arc<RegistryService>| offer(service, service.port(to.port)?);
+    let by_namespace = |namespace: &str| on_port.http.get(namespace).into_iter().flatten();
     let mut plain: Box<dyn Iterator<Item = Offer<'a>>> = match egress.namespaces(&scope.proxy.key.namespace) {
         Some(named) => Box::new(named.flat_map(by_namespace).filter_map(http)),
-        None => Box::new(on_port.namespaces.values().flatten().filter_map(http)),
+        None => Box::new(on_port.http.values().flatten().filter_map(http)),
     };
     if offers.is_empty() {
         offers.extend(plain.next());
@@ -215,88 +209,5 @@ impl<'a> Listener<'a> {
                 self.tcp.push(chain);
             }
         }
-    }
-}
-
-impl TcpChain<'_> {
-    fn conflicts_with(&self, other: &Self) -> bool {
-        let named = |chain: &Self| {
-            let mut names: Vec<_> = chain.server_names.iter().filter(|name| &***name != "*").cloned().collect();
-            names.sort();
-            names
-        };
-        let ranges = |chain: &Self| {
-            let mut ranges: Vec<_> = chain.cidrs.iter().map(IpNet::trunc).collect();
-            ranges.sort();
-            ranges
-        };
-        named(self) == named(other) && ranges(self) == ranges(other)
-    }
-}
-
-/// `tls.go buildSidecarOutboundTLSFilterChainOpts`, `buildSidecarOutboundTCPFilterChainOpts`
-fn tcp_chains<'a>(
-    scope: &Scope<'a>,
-    egress: Egress<'a>,
-    bind: Bind,
-    offer: &Offer<'a>,
-) -> SmallVec<[TcpChain<'a>; 1]> {
-    let Offer { service, port, protocol, cidr, .. } = *offer;
-    let chain = |route, cidrs, server_names| TcpChain { cidrs, server_names, service, port, route };
-    let own_cidr = || cidr.into_iter().collect::<SmallVec<[IpNet; 1]>>();
-    let subnets = |matched: &L4Match| {
-        if matched.destination_subnets.is_empty() { own_cidr() } else { matched.destination_subnets.iter().copied().collect() }
-    };
-    let holds = |matched: &&L4Match| matches_statically(scope, port.number, matched);
-    let services = super::virtual_service::for_host(scope, egress, &service.hostname);
-    let mut chains = SmallVec::new();
-    if protocol == Protocol::Tls {
-        for (of, route) in services.iter().flat_map(|of| of.tls.iter().map(move |route| (of, route))) {
-            for matched in route.matches.iter().filter(holds) {
-                let names = matched.server_names();
-                chains.push(chain(Some((&of.key, &route.route[..])), subnets(matched), names));
-            }
-        }
-        if chains.is_empty() {
-            // Without an address of its own, the name is all that tells it from others.
-            let by_name = cidr.is_some() || (service.addresses.is_empty() && bind == Bind::Wildcard);
-            let names = by_name.then(|| service.hostname.clone()).into_iter().collect();
-            chains.push(chain(None, own_cidr(), names));
-        }
-        return chains;
-    }
-    for (of, route) in services.iter().flat_map(|of: &&'a VirtualService| of.tcp.iter().map(move |route| (*of, route))) {
-        let led = Some((&of.key, &route.route[..]));
-        let matching: Vec<&L4Match> = route.matches.iter().filter(holds).collect();
-        if route.is_catch_all() || matching.iter().any(|matched| matched.destination_subnets.is_empty()) {
-            chains.push(chain(led, own_cidr(), SmallVec::new()));
-            return chains;
-        }
-        let cidrs: SmallVec<[IpNet; 1]> = matching.iter().flat_map(|m| m.destination_subnets.iter().copied()).collect();
-        if !cidrs.is_empty() {
-            chains.push(chain(led, cidrs, SmallVec::new()));
-        }
-    }
-    chains.push(chain(None, own_cidr(), SmallVec::new()));
-    chains
-}
-
-/// `matchTLS`, `matchTCP`: what can be said before a connection comes.
-fn matches_statically(scope: &Scope<'_>, port: u16, matched: &L4Match) -> bool {
-    (matched.gateways.is_empty() || matched.gateways.iter().any(|gateway| &**gateway == "mesh"))
-        && matched.port.is_none_or(|own| own == port)
-        && matched.source_labels.selects(&scope.proxy.labels)
-        && matched.source_namespace.as_ref().is_none_or(|own| *own == scope.proxy.key.namespace)
-}
-
-impl L4Match {
-    fn server_names(&self) -> SmallVec<[Name; 1]> {
-        self.sni_hosts.iter().map(|name| name.to_ascii_lowercase().into()).collect()
-    }
-}
-
-impl L4Route {
-    fn is_catch_all(&self) -> bool {
-        self.matches.is_empty()
     }
 }

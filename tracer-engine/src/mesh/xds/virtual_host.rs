@@ -96,7 +96,9 @@ impl<'a> Sight<'_, 'a> {
         let labels: Vec<&str> = name.split('.').collect();
         match labels[..] {
             [service] => named(&format!("{service}.{}{CLUSTER_SUFFIX}", self.scope.proxy.key.namespace)),
-            [service, namespace] | [service, namespace, "svc"] => named(&format!("{service}.{namespace}{CLUSTER_SUFFIX}")),
+            [service, namespace] | [service, namespace, "svc"] => {
+                named(&format!("{service}.{namespace}{CLUSTER_SUFFIX}"))
+            }
             _ => None,
         }
     }
@@ -116,8 +118,7 @@ impl<'a> Sight<'_, 'a> {
             let rank = scope.imports(self.egress, service).then(|| scope.export_rank(service))??;
             (service.alias_of.is_none()).then_some((rank, service, port))
         });
-        let (_, service, port) =
-            in_sight.min_by(|a, b| (a.0, a.1.seniority()).cmp(&(b.0, b.1.seniority())))?;
+        let (_, service, port) = in_sight.min_by(|a, b| (a.0, a.1.seniority()).cmp(&(b.0, b.1.seniority())))?;
         let routes = routes(scope, self.egress, service, self.port);
         Some(VirtualHost::Service { service, port, routes })
     }
@@ -156,6 +157,11 @@ impl<'a> Sight<'_, 'a> {
 }
 
 /// The VirtualService whose routes a Service's virtual host has.
-fn routes<'a>(scope: &Scope<'a>, egress: Egress<'a>, service: &RegistryService, port: u16) -> Option<&'a VirtualService> {
+fn routes<'a>(
+    scope: &Scope<'a>,
+    egress: Egress<'a>,
+    service: &RegistryService,
+    port: u16,
+) -> Option<&'a VirtualService> {
     of_service(scope, egress, &service.hostname).into_iter().find(|of| has_routes(scope, of, port))
 }
