@@ -1,2 +1,166 @@
-//! The wire contract between kernel and user: integers only, no padding, no dependencies.
+//! The wire contract between kernel and user: what `tracer-ebpf` writes into its ring and `tracer-daemon` decodes.
+//!
+//! Integers only, in the machine's own byte order, with every padding byte spelled out, so that both sides agree
+//! whatever their compilers think. Every event is a `Header` and a body that `Header::kind` names; nothing here has
+//! behaviour. The sizes are asserted at the end: a change to them is a change to both sides.
 #![no_std]
+
+/// What every event begins with: when, and the whole socket, so that an event needs no other one to be understood.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Header {
+    /// `bpf_ktime_get_ns`
+    pub at: u64,
+    /// `bpf_get_socket_cookie`
+    pub cookie: u64,
+    /// One of `kind`.
+    pub kind: u32,
+    pub padding: u32,
+    pub socket: Socket,
+}
+
+/// A TCP socket as its own kernel sees it, and its owner.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Socket {
+    /// Id of the cgroup2 directory, 0 where this kernel does not tell.
+    pub cgroup: u64,
+    pub netns: u32,
+    pub uid: u32,
+    /// Thread that called connect(2), else 0.
+    pub tid: u32,
+    pub mark: u32,
+    /// IPv4 addresses are written as ::ffff:a.b.c.d, so there is one form of address only.
+    pub local: [u8; 16],
+    pub remote: [u8; 16],
+    /// Host byte order.
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub padding: u32,
+}
+
+/// `kind::CONNECT`: SYN_SENT ended, one way or the other.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Connect {
+    /// When SYN_SENT was entered; 0 where that was not seen.
+    pub since: u64,
+    pub client_isn: u32,
+    pub server_isn: u32,
+    /// `connect_flags`
+    pub flags: u32,
+    /// `sk_err` of a failed connect; 0 where the kernel saw no error.
+    pub error: u32,
+}
+
+/// `kind::SYN_RETRANSMIT`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SynRetransmit {
+    pub since: u64,
+    /// Retransmissions so far; the first SYN is not one.
+    pub count: u32,
+    pub padding: u32,
+}
+
+/// `kind::ACCEPT`: SYN_RECV -> ESTABLISHED.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Accept {
+    pub client_isn: u32,
+    pub server_isn: u32,
+    /// `connect_flags::HANDSHAKE` or nothing.
+    pub flags: u32,
+    pub padding: u32,
+}
+
+/// `kind::FIRST_BYTES`: followed by `length` bytes of payload (and then by whatever the ring's rounding left there).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FirstBytes {
+    /// One of `direction`.
+    pub direction: u32,
+    pub length: u32,
+}
+
+/// `kind::CLOSE`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Close {
+    /// When the socket was ESTABLISHED; 0 where that was not seen.
+    pub opened: u64,
+    pub sent: u64,
+    pub received: u64,
+    /// `close_flags`
+    pub flags: u32,
+    pub padding: u32,
+}
+
+/// A header and a body, as they lie in the ring.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Event<B> {
+    pub header: Header,
+    pub body: B,
+}
+
+/// Values of `Header::kind`; also the index of the kind's counters.
+pub mod kind {
+    pub const CONNECT: u32 = 0;
+    pub const SYN_RETRANSMIT: u32 = 1;
+    pub const ACCEPT: u32 = 2;
+    pub const FIRST_BYTES: u32 = 3;
+    pub const CLOSE: u32 = 4;
+    pub const COUNT: u32 = 5;
+}
+
+pub mod connect_flags {
+    /// Both initial sequence numbers are known: no data rode on the SYN.
+    pub const HANDSHAKE: u32 = 1;
+    /// SYN_SENT -> CLOSE.
+    pub const FAILED: u32 = 2;
+}
+
+pub mod direction {
+    pub const SENT: u32 = 0;
+    pub const RECEIVED: u32 = 1;
+}
+
+pub mod close_flags {
+    pub const RESET_RECEIVED: u32 = 1;
+    pub const RESET_SENT: u32 = 2;
+    /// Closed with received bytes that nobody read.
+    pub const UNREAD: u32 = 4;
+    /// This end sent its FIN before it received one.
+    pub const FIRST_FIN_SENT: u32 = 8;
+    /// This end received a FIN before it sent one.
+    pub const FIRST_FIN_RECEIVED: u32 = 16;
+}
+
+/// Slots of the per-cpu counters: emissions of each kind, then failed emissions of each kind, then the sockets that
+/// found the map of live sockets full. `emitted` counts every attempt, so emitted = decoded + malformed + lost.
+pub mod counter {
+    use crate::kind;
+
+    pub const EMITTED: u32 = 0;
+    pub const LOST: u32 = EMITTED + kind::COUNT;
+    pub const UNTRACKED: u32 = LOST + kind::COUNT;
+    pub const COUNT: u32 = UNTRACKED + 1;
+}
+
+/// Value of a field offset that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// The most payload bytes one event bears: an application's ClientHello with a post-quantum key share fits (trap 15).
+pub const MAX_FIRST_BYTES: usize = 2048;
+
+const _: () = {
+    assert!(size_of::<Socket>() == 64);
+    assert!(size_of::<Header>() == 88);
+    assert!(size_of::<Event<Connect>>() == 112);
+    assert!(size_of::<Event<SynRetransmit>>() == 104);
+    assert!(size_of::<Event<Accept>>() == 104);
+    assert!(size_of::<Event<FirstBytes>>() == 96);
+    assert!(size_of::<Event<Close>>() == 120);
+    assert!(align_of::<Event<Close>>() == 8);
+};

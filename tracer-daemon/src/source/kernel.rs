@@ -2,15 +2,30 @@
 //!
 //! Nothing outside this module knows aya, BTF or a wire byte. What leaves is `tracer_engine::socket::SocketEvent`.
 
+mod capability;
+mod cgroup2;
+mod counts;
+pub mod decode;
+mod error;
+mod offsets;
+mod payload;
+mod probes;
+mod ring;
+
 use std::path::PathBuf;
 
-use thiserror::Error;
 use tracer_engine::socket::SocketEvent;
 
+pub use counts::{EventCounts, EventKind, KindCount};
+pub use error::KernelError;
+use offsets::Layout;
+use probes::Probes;
+use ring::Ring;
+
 /// What the probes shall do. Built once from flags and file; `Default` is what the daemon ships with.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KernelConfig {
-    /// Read the first payload bytes of every connection. `false` is honoured in the kernel: the bytes are never copied.
+    /// Read the first payload bytes of every connection. `false` is honoured in the kernel: nothing looks at a packet.
     pub first_bytes: bool,
     /// Where cgroup2 is mounted. `None`: found in /proc/self/mountinfo.
     pub cgroup2: Option<PathBuf>,
@@ -23,11 +38,13 @@ pub struct KernelConfig {
 /// The probes, attached. Dropping it detaches them.
 #[derive(Debug)]
 pub struct Kernel {
-    hooks: Vec<HookStatus>,
+    probes: Probes,
+    ring: Ring,
+    missing_fields: Vec<FieldStatus>,
 }
 
 /// One hook of the table and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HookStatus {
     /// The kernel's own name: `inet_sock_set_state`.
     pub name: &'static str,
@@ -36,9 +53,11 @@ pub struct HookStatus {
     pub state: HookState,
     /// What can no longer be told while it is not attached.
     pub without: &'static str,
+    /// Runs that the kernel skipped because the program was interrupted on this cpu by an event of its own kind.
+    pub missed: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HookState {
     Attached,
     /// Switched off by configuration.
@@ -49,53 +68,13 @@ pub enum HookState {
     },
 }
 
-/// The kinds of wire events, as metric labels spell them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum EventKind {
-    Connect,
-    SynRetransmit,
-    Accept,
-    FirstBytes,
-    Close,
-}
-
-/// `emitted = decoded + malformed + lost`, for every kind, once the ring is drained.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KindCount {
-    pub emitted: u64,
-    pub decoded: u64,
-    pub malformed: u64,
-    pub lost: u64,
-}
-
-/// Counted since `load`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EventCounts {
-    kinds: [KindCount; EventKind::ALL.len()],
-    /// Sockets that were not followed because the map of live sockets was full: their first bytes and the opening
-    /// time of their close are missing, and no other event tells so.
-    pub untracked: u64,
-}
-
-/// Why the probes cannot run. Every message is one line that ends with what to do.
-#[derive(Debug, Error)]
-pub enum KernelError {
-    #[error("capability {0} is missing: run as root, or grant it (securityContext.capabilities.add)")]
-    MissingCapability(&'static str),
-    #[error(
-        "the kernel refused the probes although the capabilities are there ({0}): run outside a user namespace, with lockdown not above integrity"
-    )]
-    NotPermitted(String),
-    #[error(
-        "this kernel has no type information (/sys/kernel/btf/vmlinux: {0}): boot one with CONFIG_DEBUG_INFO_BTF=y"
-    )]
-    NoBtf(String),
-    #[error("required hook {hook} cannot be attached: {why}")]
-    RequiredHook { hook: &'static str, why: String },
-    #[error("ring of {0} bytes: must be a power of two of at least 4096")]
-    RingSize(u32),
-    #[error("{what}: {why}")]
-    Failed { what: &'static str, why: String },
+/// A field of a kernel structure that this kernel lacks: reading it is off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FieldStatus {
+    pub structure: &'static str,
+    pub path: &'static str,
+    /// What can no longer be told.
+    pub without: &'static str,
 }
 
 impl Default for KernelConfig {
@@ -104,63 +83,59 @@ impl Default for KernelConfig {
     }
 }
 
-impl EventKind {
-    pub const ALL: [EventKind; 5] =
-        [EventKind::Connect, EventKind::SynRetransmit, EventKind::Accept, EventKind::FirstBytes, EventKind::Close];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::Connect => "connect",
-            EventKind::SynRetransmit => "syn_retransmit",
-            EventKind::Accept => "accept",
-            EventKind::FirstBytes => "first_bytes",
-            EventKind::Close => "close",
-        }
-    }
-}
-
-impl EventCounts {
-    pub fn of(&self, kind: EventKind) -> KindCount {
-        self.kinds[kind as usize]
-    }
-
-    /// What the engine must be told of as `Input::Lost` when it grew: events lost or malformed, sockets not followed.
-    pub fn lost(&self) -> u64 {
-        self.kinds.iter().map(|k| k.lost + k.malformed).sum::<u64>() + self.untracked
-    }
-}
-
 impl Kernel {
-    /// Loads and attaches the probes. Fails only where a required hook does; see `hooks` for the others.
-    /// Must be called within a tokio runtime.
-    pub fn load(config: &KernelConfig) -> Result<Kernel, KernelError> {
-        let _ = config;
-        unimplemented!()
+    /// Loads and attaches the probes. Fails only where a required hook or field does; `hooks` and `missing_fields` tell
+    /// of the others. Must be called within a tokio runtime.
+    pub fn load(config: &KernelConfig) -> Result<Self, KernelError> {
+        capability::check()?;
+        let kernel = {
+            let Layout { offsets, missing, tracepoints } = Layout::of_this_kernel(&probes::tracepoints())?;
+            let (probes, maps) = Probes::load(config, &offsets, &tracepoints)?;
+            Self { probes, ring: Ring::open(maps)?, missing_fields: missing }
+        };
+        // Reading BTF took tens of megabytes for a moment, in pieces too small for the allocator to give back by itself
+        // (trap 9).
+        release_free_memory();
+        Ok(kernel)
     }
 
+    /// Every hook of the table, attached or not.
     pub fn hooks(&self) -> &[HookStatus] {
-        &self.hooks
+        self.probes.hooks()
+    }
+
+    pub fn missing_fields(&self) -> &[FieldStatus] {
+        &self.missing_fields
     }
 
     /// Waits until there is something to read, then appends decoded events in the kernel's order, a bounded batch at a
     /// time. Cancel safe: dropping the future loses nothing.
     pub async fn read(&mut self, out: &mut Vec<SocketEvent>) -> Result<(), KernelError> {
-        let _ = out;
-        unimplemented!()
+        self.ring.read(out).await
     }
 
     /// Takes what is there now without waiting. After `detach`: the rest.
     pub fn drain(&mut self, out: &mut Vec<SocketEvent>) {
-        let _ = out;
-        unimplemented!()
+        self.ring.drain(out);
     }
 
-    pub fn counts(&self) -> Result<EventCounts, KernelError> {
-        unimplemented!()
+    /// What was emitted, decoded and lost until now. Costs a dozen system calls: for a scrape and a tick, not for a batch.
+    pub fn counts(&mut self) -> Result<EventCounts, KernelError> {
+        let missed = self.probes.count_missed();
+        self.ring.counts(missed)
     }
 
     /// Detaches every probe. What was emitted until then stays readable by `drain`.
     pub fn detach(&mut self) {
-        unimplemented!()
+        self.probes.detach();
     }
 }
+
+#[cfg(target_env = "gnu")]
+fn release_free_memory() {
+    // SAFETY: glibc's own function on its own heap; it takes no pointer.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn release_free_memory() {}

@@ -1,0 +1,73 @@
+//! What was emitted, and what became of it.
+
+use tracer_engine::socket::SocketChange;
+
+/// The kinds of wire events, as metric labels spell them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum EventKind {
+    Connect,
+    SynRetransmit,
+    Accept,
+    FirstBytes,
+    Close,
+}
+
+/// `emitted = decoded + malformed + lost`, for every kind, once the ring is drained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KindCount {
+    pub emitted: u64,
+    pub decoded: u64,
+    pub malformed: u64,
+    pub lost: u64,
+}
+
+/// Counted since the probes were loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EventCounts {
+    pub(super) kinds: [KindCount; EventKind::ALL.len()],
+    /// Malformed records that do not even tell their kind.
+    pub unrecognised: u64,
+    /// Sockets that were not followed because the map of live sockets was full: their first bytes and the opening
+    /// time of their close are missing, and no other event tells so.
+    pub untracked: u64,
+    /// Runs of a probe that the kernel skipped (`HookStatus::missed`, all hooks together).
+    pub missed: u64,
+}
+
+impl EventKind {
+    /// In the order of `tracer_common::kind`.
+    pub const ALL: [Self; tracer_common::kind::COUNT as usize] =
+        [Self::Connect, Self::SynRetransmit, Self::Accept, Self::FirstBytes, Self::Close];
+
+    pub(super) fn of(change: &SocketChange) -> Self {
+        match change {
+            SocketChange::Connected { .. } | SocketChange::ConnectFailed { .. } => Self::Connect,
+            SocketChange::SynRetransmitted { .. } => Self::SynRetransmit,
+            SocketChange::Accepted { .. } => Self::Accept,
+            SocketChange::FirstBytes { .. } => Self::FirstBytes,
+            SocketChange::Closed(_) => Self::Close,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::SynRetransmit => "syn_retransmit",
+            Self::Accept => "accept",
+            Self::FirstBytes => "first_bytes",
+            Self::Close => "close",
+        }
+    }
+}
+
+impl EventCounts {
+    pub fn of(&self, kind: EventKind) -> KindCount {
+        self.kinds[kind as usize]
+    }
+
+    /// What the engine must be told of as `Input::Lost` when it has grown.
+    pub fn lost(&self) -> u64 {
+        let Self { kinds, unrecognised, untracked, missed } = self;
+        kinds.iter().map(|kind| kind.lost + kind.malformed).sum::<u64>() + unrecognised + untracked + missed
+    }
+}

@@ -1,0 +1,216 @@
+//! BTF, as far as two questions go: where does a field lie, and which number has a tracepoint's type.
+//!
+//! One pass over the kernel's own bytes, and four bytes kept per type. aya has a reader of its own, but its members are
+//! private, and it builds every type and every member on the heap (21 to 85 MB for a moment); btf-rs is LGPL and maps
+//! every name. Format: <https://docs.kernel.org/bpf/btf.html>.
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+/// The types of one kernel, over its raw BTF.
+pub(super) struct Types {
+    bytes: Vec<u8>,
+    strings: Range<usize>,
+    /// Where each type begins in `bytes`; the first is type number 1.
+    starts: Vec<u32>,
+}
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum BtfError {
+    #[error("no BTF magic in this machine's byte order")]
+    Magic,
+    #[error("cut off at byte {0}")]
+    CutOff(usize),
+    #[error("type {id} has kind {kind}, which this version does not know")]
+    UnknownKind { id: usize, kind: u32 },
+}
+
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    kind: u32,
+    flag: bool,
+    members: usize,
+    /// Size or referenced type.
+    other: u32,
+    body: usize,
+}
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+const INT: u32 = 1;
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const ENUM: u32 = 6;
+const FWD: u32 = 7;
+const TYPEDEF: u32 = 8;
+const VOLATILE: u32 = 9;
+const CONST: u32 = 10;
+const RESTRICT: u32 = 11;
+const FUNC_PROTO: u32 = 13;
+const VAR: u32 = 14;
+const DATASEC: u32 = 15;
+const DECL_TAG: u32 = 17;
+const TYPE_TAG: u32 = 18;
+const ENUM64: u32 = 19;
+/// `struct btf_type`
+const TYPE: usize = 12;
+/// Deeper nesting of anonymous structures than any kernel has: input that refers to itself ends here.
+const MAX_DEPTH: usize = 32;
+
+impl Types {
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, BtfError> {
+        let header = bytes.get(..HEADER).ok_or(BtfError::CutOff(bytes.len()))?;
+        if u16::from_ne_bytes([header[0], header[1]]) != MAGIC {
+            return Err(BtfError::Magic);
+        }
+        let word = |at: usize| u32_at(&bytes, at).map(|value| value as usize);
+        let after = word(4)?;
+        let types = section(&bytes, after, word(8)?, word(12)?)?;
+        let strings = section(&bytes, after, word(16)?, word(20)?)?;
+
+        let mut starts = Vec::new();
+        let mut at = types.start;
+        while at < types.end {
+            let ty = type_at(&bytes, at)?;
+            starts.push(at as u32);
+            at = ty.body + ty.trailing().ok_or(BtfError::UnknownKind { id: starts.len(), kind: ty.kind })?;
+        }
+        Ok(Self { bytes, strings, starts })
+    }
+
+    /// Where `path` (`__sk_common.skc_net`) lies in `structure`, in bytes. Members of anonymous structures and unions are
+    /// their parent's, as in C. `None` where this kernel has no such field, or it is a bit field.
+    pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let mut ty = self.find(STRUCT, structure)?;
+        let mut bits = 0_u32;
+        for name in path.split('.') {
+            let (offset, of) = self.member(ty, name, MAX_DEPTH)?;
+            bits = bits.checked_add(offset)?;
+            ty = self.resolve(of).unwrap_or(ty);
+        }
+        bits.is_multiple_of(8).then_some(bits / 8)
+    }
+
+    /// This BTF with every type left out but its number, and the typedefs of these names kept: what it takes to tell a
+    /// tracepoint's number, at twelve bytes a type.
+    pub(super) fn skeleton(&self, typedefs: &[String]) -> Vec<u8> {
+        let mut strings = vec![0_u8];
+        let mut types = Vec::with_capacity(self.starts.len() * TYPE);
+        for ty in self.starts.iter().map_while(|start| type_at(&self.bytes, *start as usize).ok()) {
+            let name = if ty.kind == TYPEDEF { self.name(ty) } else { &[] };
+            let kept = typedefs.iter().any(|typedef| typedef.as_bytes() == name);
+            let (name, info, other) =
+                if kept { (strings.len() as u32, TYPEDEF << 24, ty.other) } else { (0, FWD << 24, 0) };
+            if kept {
+                strings.extend_from_slice(self.name(ty));
+                strings.push(0);
+            }
+            for word in [name, info, other] {
+                types.extend_from_slice(&word.to_ne_bytes());
+            }
+        }
+        let mut out = self.bytes[..4].to_vec();
+        for word in [HEADER as u32, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+            out.extend_from_slice(&word.to_ne_bytes());
+        }
+        out.extend_from_slice(&types);
+        out.extend_from_slice(&strings);
+        out
+    }
+
+    fn find(&self, kind: u32, name: &str) -> Option<Type> {
+        let types = self.starts.iter().filter_map(|start| type_at(&self.bytes, *start as usize).ok());
+        types.into_iter().find(|ty| ty.kind == kind && self.name(*ty) == name.as_bytes())
+    }
+
+    /// Offset in bits and type of a member by name.
+    fn member(&self, of: Type, name: &str, depth: usize) -> Option<(u32, u32)> {
+        if depth == 0 || !matches!(of.kind, STRUCT | UNION) {
+            return None;
+        }
+        for index in 0..of.members {
+            let at = of.body + index * TYPE;
+            let (member, ty) = (u32_at(&self.bytes, at).ok()?, u32_at(&self.bytes, at + 4).ok()?);
+            let raw = u32_at(&self.bytes, at + 8).ok()?;
+            // With the flag, the upper byte is a bit field's width: no field of ours is one.
+            let (bits, width) = if of.flag { (raw & 0x00ff_ffff, raw >> 24) } else { (raw, 0) };
+            if self.string(member) == name.as_bytes() && width == 0 {
+                return Some((bits, ty));
+            }
+            if self.string(member).is_empty()
+                && let Some((inner, found)) =
+                    self.resolve(ty).and_then(|anonymous| self.member(anonymous, name, depth - 1))
+            {
+                return Some((bits.checked_add(inner)?, found));
+            }
+        }
+        None
+    }
+
+    /// The type behind typedefs and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<Type> {
+        for _ in 0..MAX_DEPTH {
+            let start = *self.starts.get((id as usize).checked_sub(1)?)?;
+            let ty = type_at(&self.bytes, start as usize).ok()?;
+            if !matches!(ty.kind, TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG) {
+                return Some(ty);
+            }
+            id = ty.other;
+        }
+        None
+    }
+
+    fn name(&self, ty: Type) -> &[u8] {
+        self.string(ty.name)
+    }
+
+    fn string(&self, offset: u32) -> &[u8] {
+        let strings = &self.bytes[self.strings.clone()];
+        let string = strings.get(offset as usize..).unwrap_or_default();
+        string.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+impl Type {
+    /// Bytes that follow the type itself; `None` for a kind of the future, whose length nobody knows.
+    fn trailing(self) -> Option<usize> {
+        match self.kind {
+            INT | VAR | DECL_TAG => Some(4),
+            ARRAY => Some(12),
+            STRUCT | UNION | DATASEC | ENUM64 => Some(self.members * 12),
+            ENUM | FUNC_PROTO => Some(self.members * 8),
+            // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
+            2 | FWD..=12 | 16 | TYPE_TAG => Some(0),
+            _ => None,
+        }
+    }
+}
+
+fn section(bytes: &[u8], after: usize, offset: usize, length: usize) -> Result<Range<usize>, BtfError> {
+    let start = after.saturating_add(offset);
+    let end = start.saturating_add(length);
+    if end > bytes.len() { Err(BtfError::CutOff(bytes.len())) } else { Ok(start..end) }
+}
+
+fn type_at(bytes: &[u8], at: usize) -> Result<Type, BtfError> {
+    let info = u32_at(bytes, at + 4)?;
+    Ok(Type {
+        name: u32_at(bytes, at)?,
+        kind: (info >> 24) & 0x1f,
+        flag: info >> 31 == 1,
+        members: (info & 0xffff) as usize,
+        other: u32_at(bytes, at + 8)?,
+        body: at + TYPE,
+    })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
+    let four = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(BtfError::CutOff(bytes.len()))?;
+    Ok(u32::from_ne_bytes(*four))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Loading and attaching one program, and the kernel's words when it refuses.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError};
+use aya::{Btf, Ebpf};
+
+use super::hooks::Hook;
+use super::{HookState, KernelError};
+
+/// Lines of the verifier's log that are shown: its verdict stands at the end.
+const VERIFIER_LINES: usize = 3;
+
+pub(super) fn tracepoint(object: &mut Ebpf, hook: &Hook, tracepoints: &Btf) -> Result<HookState, KernelError> {
+    let program: &mut BtfTracePoint = program(object, hook)?;
+    state(program.load(hook.name, tracepoints).and_then(|()| program.attach()))
+}
+
+pub(super) fn cgroup(
+    object: &mut Ebpf,
+    hook: &Hook,
+    cgroup: &File,
+    direction: CgroupSkbAttachType,
+) -> Result<HookState, KernelError> {
+    let program: &mut CgroupSkb = program(object, hook)?;
+    // Links share a cgroup with whoever else is attached there, and take no flag to say so (EINVAL).
+    state(program.load().and_then(|()| program.attach(cgroup, direction, CgroupAttachMode::Single)))
+}
+
+/// Runs that the kernel skipped because they would have interrupted the program on its own cpu.
+pub(super) fn missed(program: &Program) -> Option<u64> {
+    let fd = program.fd().ok()?.as_fd().as_raw_fd();
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
+}
+
+fn program<'a, P>(object: &'a mut Ebpf, hook: &Hook) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let failed = KernelError::failed("find the probes' programs");
+    let program = object.program_mut(hook.program).ok_or_else(|| failed(format!("there is no {}", hook.program)))?;
+    program.try_into().map_err(|error: ProgramError| failed(format!("{}: {error}", hook.program)))
+}
+
+fn state<L>(attached: Result<L, ProgramError>) -> Result<HookState, KernelError> {
+    match attached {
+        Ok(_) => Ok(HookState::Attached),
+        // The verifier's refusals are EACCES, EINVAL or E2BIG.
+        Err(ProgramError::LoadError { io_error, .. }) if io_error.raw_os_error() == Some(libc::EPERM) => {
+            Err(KernelError::NotPermitted(io_error.to_string()))
+        }
+        Err(ProgramError::LoadError { io_error, verifier_log }) => Ok(HookState::Absent {
+            why: format!("{io_error}; the verifier says: {}", verdict(&verifier_log.to_string())),
+        }),
+        Err(ProgramError::Btf(_)) => Ok(HookState::Absent { why: "this kernel has no such tracepoint".to_owned() }),
+        Err(error) => {
+            // aya's own message of a failed system call does not say how it failed.
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Ok(HookState::Absent { why: format!("{error}{cause}") })
+        }
+    }
+}
+
+/// The last lines of the verifier's log that are words and no statistics.
+fn verdict(log: &str) -> String {
+    let statistics = ["processed ", "verification time", "stack depth"];
+    let words: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !statistics.iter().any(|statistic| line.starts_with(statistic)))
+        .collect();
+    words[words.len().saturating_sub(VERIFIER_LINES)..].join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+
+    #[test]
+    fn the_verifiers_verdict_is_its_last_words() {
+        let log = "0: R1=ctx()\n1: (79) r6 = *(u64 *)(r1 +0)\n2: (61) r1 = *(u32 *)(r6 +9000)\n\
+                   access beyond struct sock at off 9000 size 4\nverification time 12 usec\nstack depth 0\n\
+                   processed 3 insns (limit 1000000)\n";
+        assert_eq!(
+            verdict(log),
+            "1: (79) r6 = *(u64 *)(r1 +0); 2: (61) r1 = *(u32 *)(r6 +9000); access beyond struct sock at off 9000 size 4"
+        );
+    }
+}

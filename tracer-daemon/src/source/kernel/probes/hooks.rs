@@ -1,0 +1,119 @@
+//! The hooks, one essay each: which kernel function, why, what it cannot see, since when.
+//!
+//! All of them are BTF tracepoints or programs on a cgroup: kernels without kprobes and fentry exist, kernels of 5.15
+//! and later without these do not.
+
+use aya::programs::CgroupSkbAttachType;
+
+use super::{HookState, HookStatus, KernelError};
+
+/// A place of the kernel where a program of `tracer-ebpf` runs.
+pub(super) struct Hook {
+    /// The kernel's own name of it.
+    pub name: &'static str,
+    /// The function of `tracer-ebpf`.
+    pub program: &'static str,
+    pub point: Point,
+    /// Without it nothing can be told, so the daemon does not start.
+    pub required: bool,
+    /// What can no longer be told without it.
+    pub without: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Point {
+    Tracepoint,
+    Cgroup(CgroupSkbAttachType),
+}
+
+pub(super) const HOOKS: [Hook; 6] =
+    [SET_STATE, RECEIVE_RESET, SEND_RESET, RETRANSMIT, FIRST_BYTES_SENT, FIRST_BYTES_RECEIVED];
+
+/// `inet_sk_state_store`, which every change of a TCP socket's state goes through: connect, accept, fail, close.
+///
+/// SYN_SENT is entered in the caller's context, so the calling thread is known there and only there; ESTABLISHED and
+/// CLOSE come in softirq as often as not. Cannot see: a connect that fails before SYN_SENT (no route, a cgroup hook
+/// that refuses; trap 17), a SYN that a listener drops, a connection that waits in the accept queue. A transition that
+/// interrupts another one on the same cpu is skipped by the kernel, and counted by it. Since 4.16; with BTF 5.5.
+const SET_STATE: Hook = Hook {
+    name: "inet_sock_set_state",
+    program: "inet_sock_set_state",
+    point: Point::Tracepoint,
+    required: true,
+    without: "everything",
+};
+
+/// `tcp_reset`, when a RST was accepted for a socket, right before that goes to CLOSE.
+///
+/// CLOSE alone does not tell a reset from an abort or a timeout, and `sk_err` may have been fetched by the owner.
+/// Cannot see: a RST that fits no socket or no window. Since 4.15; with BTF 5.5.
+const RECEIVE_RESET: Hook = Hook {
+    name: "tcp_receive_reset",
+    program: "tcp_receive_reset",
+    point: Point::Tracepoint,
+    required: false,
+    without: "that the peer reset a connection",
+};
+
+/// `tcp_v4_send_reset`, `tcp_v6_send_reset` and `tcp_send_active_reset`.
+///
+/// Tells of the resets that come before CLOSE. The usual ones, a close with unread data or with SO_LINGER 0, come after
+/// it: those are told by the way the socket went to CLOSE. Cannot see: resets of no socket before 6.10. A RST for data
+/// that came after FIN_WAIT2 is not told at all: by then the close was. Since 4.15; with BTF 5.5.
+const SEND_RESET: Hook = Hook {
+    name: "tcp_send_reset",
+    program: "tcp_send_reset",
+    point: Point::Tracepoint,
+    required: false,
+    without: "resets that this end's kernel sends before it closes the socket",
+};
+
+/// `__tcp_retransmit_skb`, of which only SYNs are told: the first retransmission, after a second, and the third.
+///
+/// Says that nobody answers while the connect still hangs, two minutes before it times out. Cannot see: retransmitted
+/// SYN-ACKs (they have a tracepoint of their own). Since 4.15; with BTF 5.5.
+const RETRANSMIT: Hook = Hook {
+    name: "tcp_retransmit_skb",
+    program: "tcp_retransmit_skb",
+    point: Point::Tracepoint,
+    required: false,
+    without: "that a connect gets no answer, before it times out",
+};
+
+/// `ip_finish_output` and `ip6_finish_output`, for every packet that a socket sends, segmentation not yet done: a whole
+/// ClientHello is one packet here.
+///
+/// The first payload tells what protocol was spoken, to which host, and with whose TLS. On the root of cgroup2, so that
+/// it sees every socket of the node. Cannot see: what is sent by kTLS offload before encryption, or by splice beyond
+/// the first packet. Needs CAP_NET_ADMIN and the host's cgroup2. Since 4.10; with links 5.7.
+const FIRST_BYTES_SENT: Hook = Hook {
+    name: "cgroup_skb/egress",
+    program: "first_bytes_sent",
+    point: Point::Cgroup(CgroupSkbAttachType::Egress),
+    required: false,
+    without: "the protocol, host and TLS of what is sent (first bytes)",
+};
+
+/// `sk_filter_trim_cap`, for every packet that is about to be given to a socket.
+///
+/// The first payload of the other direction: who answered, and with what. With TCP_DEFER_ACCEPT or a lost third ACK it
+/// runs on the listener (trap 18). Cannot see: a segment that was merged into another before (the first bytes are the
+/// first all the same). Needs and since: as above.
+const FIRST_BYTES_RECEIVED: Hook = Hook {
+    name: "cgroup_skb/ingress",
+    program: "first_bytes_received",
+    point: Point::Cgroup(CgroupSkbAttachType::Ingress),
+    required: false,
+    without: "the protocol, host and TLS of what is received, and who answered (first bytes)",
+};
+
+impl Hook {
+    /// An error where a required hook is absent.
+    pub(super) fn status(&self, state: HookState) -> Result<HookStatus, KernelError> {
+        let Self { name, program: _, point: _, required, without } = *self;
+        match state {
+            HookState::Absent { why } if required => Err(KernelError::RequiredHook { hook: name, why }),
+            state => Ok(HookStatus { name, required, state, without, missed: 0 }),
+        }
+    }
+}

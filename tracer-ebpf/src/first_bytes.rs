@@ -1,0 +1,115 @@
+//! cgroup_skb on the root of cgroup2: the first payload of each direction of each socket.
+//!
+//! `bpf_skb_load_bytes` is the only safe reader: what is sent lies in page fragments, and reading past the linear head
+//! by any other means yields unrelated kernel memory. Both programs always let the packet pass.
+
+use core::ffi::c_void;
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
+use aya_ebpf::macros::cgroup_skb;
+use aya_ebpf::programs::SkBuffContext;
+use tracer_common::{Event, FirstBytes, MAX_FIRST_BYTES, direction, kind};
+
+use crate::early;
+use crate::live::{self, Live};
+use crate::packet::Segment;
+use crate::ring::Subject;
+
+/// A record with room for N bytes of payload.
+#[repr(C)]
+pub struct Record<const N: usize> {
+    pub event: Event<FirstBytes>,
+    pub bytes: [u8; N],
+}
+
+const PASS: i32 = 1;
+
+/// Records come in three sizes, because the verifier wants constants and the ring is not to be wasted: nearly every
+/// HTTP head and every plaintext greeting is small, a ClientHello is not.
+const SMALL: usize = 256;
+const MIDDLE: usize = 768;
+
+#[cgroup_skb(egress)]
+pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
+    let cookie = cookie(&ctx);
+    if let Some(live) = live::find(cookie) {
+        read(&ctx, cookie, live, direction::SENT);
+    }
+    PASS
+}
+
+#[cgroup_skb(ingress)]
+pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
+    let cookie = cookie(&ctx);
+    match live::find(cookie) {
+        Some(live) => read(&ctx, cookie, live, direction::RECEIVED),
+        None => early::keep(&ctx),
+    }
+    PASS
+}
+
+/// Runs for every packet of every followed socket: after the first payload it is one compare.
+#[inline(always)]
+fn read(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
+    let index = (direction & 1) as usize;
+    if live.seen[index] != 0 || live.opened == 0 {
+        return;
+    }
+    let Some(segment) = Segment::parse(ctx) else { return };
+    // A segment that overtook the first one, or a keep-alive probe: wait for the first.
+    if segment.sequence != live.first[index] {
+        return;
+    }
+    live.seen[index] = 1;
+    // SAFETY: a helper without arguments.
+    let at = unsafe { bpf_ktime_get_ns() };
+    let subject = Subject { at, cookie, socket: &live.socket };
+    match segment.length as usize {
+        ..=SMALL => copy::<SMALL>(ctx, &subject, segment, direction),
+        ..=MIDDLE => copy::<MIDDLE>(ctx, &subject, segment, direction),
+        _ => copy::<MAX_FIRST_BYTES>(ctx, &subject, segment, direction),
+    }
+}
+
+#[inline(always)]
+fn copy<const N: usize>(ctx: &SkBuffContext, subject: &Subject<'_>, segment: Segment, direction: u32) {
+    subject.fill::<Record<N>>(kind::FIRST_BYTES, |record| {
+        // SAFETY: `record` points at a reserved record of this very type; `load` writes at most N bytes into `bytes`.
+        unsafe {
+            (&raw mut (*record).event.header).write(subject.header(kind::FIRST_BYTES));
+            match load::<N>(ctx, segment, (&raw mut (*record).bytes).cast()) {
+                Some(length) => {
+                    (&raw mut (*record).event.body).write(FirstBytes { direction, length });
+                    true
+                }
+                None => false,
+            }
+        }
+    });
+}
+
+/// Copies the first N bytes of the payload, or all where there are fewer; how many, or `None` where the helper failed.
+///
+/// # Safety
+/// `to` must have room for N bytes.
+#[inline(always)]
+pub unsafe fn load<const N: usize>(ctx: &SkBuffContext, segment: Segment, to: *mut c_void) -> Option<u32> {
+    let length = if segment.length > N as u32 { N as u32 } else { segment.length };
+    // LLVM knows these bounds and would drop the check, the verifier does not and wants it: so LLVM has to forget them.
+    // SAFETY: a value on the stack.
+    let length = unsafe { core::ptr::read_volatile(&raw const length) };
+    if length == 0 || length > N as u32 {
+        return None;
+    }
+    // SAFETY: the caller's promise; the verifier checks the bound too.
+    let status = unsafe { bpf_skb_load_bytes(ctx.as_ptr(), segment.offset, to, length) };
+    (status == 0).then_some(length)
+}
+
+#[inline(always)]
+fn cookie(ctx: &SkBuffContext) -> u64 {
+    // SAFETY: the helper takes the program's own context.
+    unsafe { bpf_get_socket_cookie(ctx.as_ptr()) }
+}

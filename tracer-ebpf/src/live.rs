@@ -1,0 +1,125 @@
+//! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::HashMap;
+use aya_log_ebpf::warn;
+use tracer_common::{Socket, counter};
+
+use crate::field::{Sock, TcpSock};
+use crate::ring;
+
+/// Resized by the daemon (`KernelConfig::max_sockets`).
+#[map]
+static LIVE: HashMap<u64, Live> = HashMap::with_max_entries(65_536, 0);
+
+/// What is known of a live socket. Flags that different contexts write are bytes of their own, so that plain stores
+/// do not undo each other.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Live {
+    pub socket: Socket,
+    /// When SYN_SENT was entered; 0 for accepted and adopted sockets.
+    pub since: u64,
+    /// When ESTABLISHED was entered; 0 before, and for adopted sockets.
+    pub opened: u64,
+    /// Sequence number of the first payload byte, by `tracer_common::direction`.
+    pub first: [u32; 2],
+    /// The first payload was read or cannot be any more, by `tracer_common::direction`.
+    pub seen: [u8; 2],
+    pub reset_received: u8,
+    pub reset_sent: u8,
+    pub syn_retransmits: u32,
+}
+
+/// An entry exists already.
+pub struct Exists;
+
+impl Live {
+    /// A socket of which only the owner is known yet.
+    #[inline(always)]
+    pub fn new(sk: Sock) -> Self {
+        let mut socket = Socket {
+            cgroup: 0,
+            netns: 0,
+            uid: 0,
+            tid: 0,
+            mark: 0,
+            local: [0; 16],
+            remote: [0; 16],
+            local_port: 0,
+            remote_port: 0,
+            padding: 0,
+        };
+        sk.owner(&mut socket);
+        Self {
+            socket,
+            since: 0,
+            opened: 0,
+            first: [0; 2],
+            seen: [0; 2],
+            reset_received: 0,
+            reset_sent: 0,
+            syn_retransmits: 0,
+        }
+    }
+
+    /// A socket that was open before the probes were: nothing of its past is known (trap 19), and its first payload is
+    /// over.
+    #[inline(always)]
+    pub fn adopt(sk: Sock, tcp: TcpSock) -> Self {
+        let mut live = Self::new(sk);
+        live.seen = [1; 2];
+        sk.tuple(tcp, &mut live.socket);
+        live
+    }
+
+    /// Remembers what ESTABLISHED tells: the tuple (the port was 0 at SYN_SENT, trap 1) and where payload begins. True
+    /// where both initial sequence numbers are in it: not where data rode on the SYN.
+    #[inline(always)]
+    pub fn establish(&mut self, now: u64, sk: Sock, tcp: TcpSock) -> bool {
+        sk.tuple(tcp, &mut self.socket);
+        self.opened = now;
+        self.first = [tcp.snd_una(), tcp.rcv_nxt()];
+        self.seen = [u8::from(tcp.bytes_sent() != 0), u8::from(tcp.bytes_received() != 0)];
+        self.seen[0] == 0 && self.seen[1] == 0
+    }
+}
+
+#[inline(always)]
+pub fn cookie(sk: Sock) -> u64 {
+    // SAFETY: `sk` is a socket that the verifier knows.
+    unsafe { bpf_get_socket_cookie(sk.as_ptr()) }
+}
+
+#[inline(always)]
+pub fn find(cookie: u64) -> Option<&'static mut Live> {
+    // SAFETY: the entry is memory of a preallocated map; another program may write it at the same time, and every
+    // field is written by plain stores of its own.
+    LIVE.get_ptr_mut(cookie).and_then(|live| unsafe { live.as_mut() })
+}
+
+/// Follows a socket. A full map is counted, and logged once per cpu: a flood of sockets must not be one of lines.
+#[inline(always)]
+pub fn follow(ctx: &impl EbpfContext, cookie: u64, live: &Live) -> Result<(), Exists> {
+    const EEXIST: i32 = -17;
+    match LIVE.insert(cookie, live, u64::from(BPF_NOEXIST)) {
+        Ok(()) => Ok(()),
+        Err(EEXIST) => Err(Exists),
+        Err(_) => {
+            if ring::counted(counter::UNTRACKED) == 0 {
+                warn!(ctx, "the map of live sockets is full: further sockets have no first bytes and no opening time");
+            }
+            ring::count(counter::UNTRACKED);
+            Ok(())
+        }
+    }
+}
+
+#[inline(always)]
+pub fn forget(cookie: u64) {
+    // An entry that is not there was never followed: nothing to undo.
+    let _ = LIVE.remove(cookie);
+}

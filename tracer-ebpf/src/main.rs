@@ -1,0 +1,34 @@
+//! The kernel side of mesh-tracer: reads a socket, fills an event, submits it. Thin by design: whatever can be
+//! decided later is decided in user space.
+//!
+//! A state change that is not interesting costs two compares. An interesting one costs one map lookup, and emits at
+//! most one event: `connect`, `accept`, `first bytes` (once per direction), `close`, and rarely `SYN retransmit`.
+//!
+//! `set_state` the spine: connect, accept, close · `reset` who reset · `retransmit` unanswered SYNs · `first_bytes`
+//! payload · `early` payload that came before its socket · `live` the sockets being followed · `field` reading kernel
+//! structures · `packet` reading headers · `ring` the way out.
+#![no_std]
+#![no_main]
+#![expect(internal_features, reason = "core_intrinsics: ring::count")]
+#![feature(core_intrinsics)]
+
+mod early;
+mod field;
+mod first_bytes;
+mod live;
+mod packet;
+mod reset;
+mod retransmit;
+mod ring;
+mod set_state;
+
+/// `bpf_get_socket_cookie` in tracing programs and the ring buffer are offered to GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program that could get here, so none can.
+    loop {}
+}
