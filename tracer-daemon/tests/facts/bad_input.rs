@@ -1,6 +1,7 @@
 //! Bad input: each gets one clear line, and what still works goes on.
 
 use crate::{facts, read, skipped};
+use proptest::prelude::*;
 use tracer_daemon::source::cluster::{FactsError, Remark};
 
 /// Document, line and the reason of a malformed text.
@@ -143,5 +144,55 @@ fn an_empty_file_is_no_error_but_said() {
         let facts = read(text).expect("readable facts");
         assert!(matches!(&*facts.report.remarks, [Remark::Empty(_)]), "{text:?}");
         assert_eq!(facts.deltas.len(), 12, "{text:?}");
+    }
+}
+
+#[test]
+fn what_begins_like_json_and_is_none_is_found_by_its_line() {
+    let text = "{\"apiVersion\": \"v1\", \"kind\": \"Service\",\n \"spec\": {\"ports\": 80}}\n";
+    assert_eq!(malformed(text), (1, 2, "expected sequence start".to_owned()));
+    let half = "{\"apiVersion\": \"v1\",\n \"kind\": \"List\",\n \"items\": [\n  {\"kind\": \"Pod\",\n";
+    let (document, line, why) = malformed(half);
+    assert_eq!((document, line), (1, 4), "{why}");
+}
+
+#[test]
+fn an_unknown_kind_may_be_deep() {
+    let deep = (0..200).fold("1".to_owned(), |inner, _| format!("{{a: {inner}}}"));
+    assert_eq!(facts(&format!("{{apiVersion: x/v1, kind: Deep, spec: {deep}}}")).len(), 0);
+    let bottomless = (0..100_000).fold(String::new(), |inner, _| inner + "{a: ");
+    let (_, _, why) = malformed(&bottomless);
+    assert!(!why.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(
+        pieces in prop::collection::vec(prop_oneof![
+            Just("kind: Pod\n"), Just("apiVersion: v1\n"), Just("---\n"), Just("...\n"), Just("metadata:\n"), Just("  name: a\n"),
+            Just("  namespace: b\n"), Just("items:\n"), Just("- "), Just("{"), Just("}"), Just("["), Just("]"), Just("*a"), Just("&a "),
+            Just("<<: "), Just("!!str "), Just("\""), Just("'"), Just("|\n"), Just("? "), Just(": "), Just("#"), Just("%YAML 1.2\n"),
+            Just("\t"), Just("\u{feff}"), Just("\0"), Just("é"), Just("kind: List\n"), Just("status: {podIP: 10.0.0.1}\n"), Just(","),
+        ], 0..40),
+    ) {
+        let text = pieces.concat();
+        if let Err(error) = read(&text) {
+            prop_assert!(!error.to_string().contains('\n'), "{}", error);
+        }
+    }
+
+    #[test]
+    fn no_object_makes_it_panic(value in "[-a-z0-9*.,:/~]{0,12}", number in any::<i64>()) {
+        for object in [
+            "kind: Pod, status: {podIPs: [{ip: 'V'}], startTime: 'V'}, metadata: {creationTimestamp: 'V', ownerReferences: [{kind: Job, \
+             name: 'V', controller: true}], annotations: {sidecar.istio.io/status: 'V'}}, spec: {containers: [{name: istio-proxy, \
+             image: 'V', ports: [{containerPort: N}]}], initContainers: [{name: istio-init, args: [-p, 'V', -b, 'V', 'V', -i]}]}",
+            "kind: Service, metadata: {annotations: {networking.istio.io/exportTo: 'V'}}, spec: {clusterIP: 'V', ports: [{port: N, \
+             targetPort: 'V'}, {port: 1, targetPort: N}]}",
+            "kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: \"protocolDetectionTimeout: 'V'\"}",
+        ] {
+            let text = object.replace('V', &value).replace('N', &number.to_string());
+            let _either = read(&format!("{{apiVersion: v1, {text}}}"));
+        }
     }
 }

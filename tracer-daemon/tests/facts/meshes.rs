@@ -4,9 +4,18 @@ use std::path::{Path, PathBuf};
 use tracer_daemon::source::cluster::{ClusterEvent, FileFacts, IstioInstallation, lower, read_facts};
 use tracer_engine::mesh::facts::{Delta, Fact, Kind};
 
+/// The lab's four meshes and the clusters whose truth is known.
 fn meshes() -> Vec<PathBuf> {
-    let of = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../tracer-lab/meshes").join(name).join("cluster.yaml");
-    ["basic", "demo", "registry-only", "strict"].map(of).to_vec()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut meshes = Vec::new();
+    for (folder, at_least) in [("../tracer-lab/meshes", 4), ("tests/truth", 40)] {
+        let entries = std::fs::read_dir(root.join(folder)).expect("the clusters are in the repository");
+        let clusters = entries.map(|entry| entry.expect("an entry").path().join("cluster.yaml"));
+        let clusters: Vec<_> = clusters.filter(|cluster| cluster.exists()).collect();
+        assert!(clusters.len() >= at_least, "only {} clusters in {folder}", clusters.len());
+        meshes.extend(clusters);
+    }
+    meshes
 }
 
 #[test]
@@ -37,6 +46,21 @@ fn objects_become_the_same_facts_after_a_tape() {
             assert_eq!(again, event);
             assert_eq!(lower(&again, &istio), lower(&event, &istio));
         }
+    }
+}
+
+#[test]
+fn json_says_the_same_as_yaml() {
+    for mesh in meshes() {
+        let text = std::fs::read_to_string(&mesh).expect("the mesh is in the repository");
+        let items: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).expect("YAML");
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let (_dir, json) = crate::written(list.to_string());
+        let load = |path| {
+            let mut files = FileFacts::open(&[path], IstioInstallation::default()).expect("facts");
+            files.load().expect("readable facts")
+        };
+        assert_eq!(load(json), load(mesh));
     }
 }
 

@@ -82,14 +82,33 @@ pub(super) fn sections(text: &str) -> Vec<Section<'_>> {
 
 /// The objects of a document. A ConfigMap that cannot be Istio's is passed over undecoded, as an unknown kind is.
 pub(super) fn read(section: &Section<'_>, istio: &IstioInstallation) -> Result<Document, Malformed> {
-    let head: Head = serde_saphyr::from_str_with_options(section.text, options()).map_err(|e| Malformed::new(&e))?;
-    let mut unknown = Vec::new();
-    let plan = plan(&head, None, istio, &mut unknown)?;
-    let mut objects = Vec::new();
-    serde_saphyr::with_deserializer_from_str_with_options(section.text, options(), |document| {
-        Decode { plan: &plan, objects: &mut objects }.deserialize(document)
+    // JSON is YAML, but read as JSON a large cluster takes a twentieth of the time. What is wrong with it is found by
+    // the YAML reader: `{a: 1}` begins like JSON and is not.
+    if section.text.trim_start().starts_with('{')
+        && let Ok(head) = serde_json::from_str(section.text)
+        && let Ok(document) = follow(&head, istio, |decode| {
+            let mut json = serde_json::Deserializer::from_str(section.text);
+            decode.deserialize(&mut json).map_err(|error| Malformed { line: error.line(), why: error.to_string() })
+        })
+    {
+        return Ok(document);
+    }
+    let malformed = |error: serde_saphyr::Error| Malformed::new(&error);
+    let head = serde_saphyr::from_str_with_options(section.text, options()).map_err(malformed)?;
+    follow(&head, istio, |decode| {
+        let decode = |yaml: serde_saphyr::Deserializer<'_, '_>| decode.deserialize(yaml);
+        serde_saphyr::with_deserializer_from_str_with_options(section.text, options(), decode).map_err(malformed)
     })
-    .map_err(|e| Malformed::new(&e))?;
+}
+
+fn follow(
+    head: &Head,
+    istio: &IstioInstallation,
+    decode: impl FnOnce(Decode<'_>) -> Result<(), Malformed>,
+) -> Result<Document, Malformed> {
+    let (mut unknown, mut objects) = (Vec::new(), Vec::new());
+    let plan = plan(head, None, istio, &mut unknown)?;
+    decode(Decode { plan: &plan, objects: &mut objects })?;
     Ok(Document { objects, unknown })
 }
 
@@ -150,6 +169,7 @@ fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
+            max_depth: 256,
             max_events: usize::MAX,
             max_nodes: usize::MAX,
             max_total_scalar_bytes: usize::MAX,
