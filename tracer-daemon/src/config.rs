@@ -16,9 +16,8 @@ pub struct Config {
     pub facts: Vec<PathBuf>,
     pub istio: IstioInstallation,
     pub kernel: KernelConfig,
+    pub engine: tracer_engine::Config,
     pub scope: ScopeConfig,
-    pub verdict_deadline: Duration,
-    pub stall_deadline: Duration,
     pub journal: Option<JournalConfig>,
     pub listen: SocketAddr,
     pub socket: PathBuf,
@@ -85,6 +84,7 @@ impl TryFrom<RunArgs> for Config {
             crate::cli::Scope::All => ScopeConfig::All,
             crate::cli::Scope::Pods => ScopeConfig::Pods(pod_cidr),
         };
+        let first_bytes = first_bytes == Switch::On;
         let node = match node_name {
             Some(name) if name.trim().is_empty() => return Err(ConfigError::EmptyNodeName),
             Some(name) => name,
@@ -94,10 +94,14 @@ impl TryFrom<RunArgs> for Config {
             node: node.into(),
             facts,
             istio: IstioInstallation { namespace: istio_namespace, revisions },
-            kernel: KernelConfig { first_bytes: first_bytes == Switch::On, ..KernelConfig::default() },
+            kernel: KernelConfig { first_bytes, ..KernelConfig::default() },
+            engine: tracer_engine::Config {
+                verdict_deadline,
+                stall_deadline,
+                first_bytes,
+                ..tracer_engine::Config::default()
+            },
             scope,
-            verdict_deadline,
-            stall_deadline,
             journal: journal.map(|path| JournalConfig { target: target(&path), size: journal_size.0 }),
             listen,
             socket,

@@ -8,3 +8,4 @@ pub mod config;
 pub mod source;
 pub mod sink;
 pub mod command;
+pub mod app;

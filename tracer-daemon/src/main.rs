@@ -1,2 +1,115 @@
-//! Placeholder.
-fn main() {}
+//! `mesh-tracer`: reads the command line, starts logs, runs the command, and turns its end into an exit status.
+
+mod logs;
+mod run;
+
+use anstream::AutoStream;
+use anyhow::{Context, anyhow};
+use std::fmt::Display;
+use std::io::{self, StdoutLock, Write};
+use std::process::ExitCode;
+use tokio::runtime::Builder;
+use tracer_daemon::cli::{self, Cli, Command, GlobalArgs, ObserveArgs, StatusFormat, UsageError};
+use tracer_daemon::clock;
+use tracer_daemon::command::observe::{self, Filters, Observe, Source};
+use tracer_daemon::command::{Answer, Failure, check, status};
+
+/// What a compact line fits where nobody says how wide the terminal is.
+const COLUMNS: usize = 120;
+
+fn main() -> ExitCode {
+    let Cli { global, command } = match Cli::from_env() {
+        Ok(cli) => cli,
+        Err(UsageError::Clap(said)) => return usage(&said),
+        Err(UsageError::File(error)) => return complain(&error, 2),
+    };
+    if let Err(error) = logs::start(&global.log) {
+        return complain(&format_args!("{error:#}"), 2);
+    }
+    let ended = match command {
+        Command::Run(args) => run::run(*args).map(|()| Answer::Yes),
+        Command::Observe(args) => observe(*args, &global),
+        Command::Check(args) => asked(async { check::check(&args.facts, &mut stdout(&global)) }),
+        Command::Status(args) => {
+            let format = match args.output {
+                StatusFormat::Text => status::Format::Text,
+                StatusFormat::Json => status::Format::Json,
+            };
+            asked(status::status(&args.socket, format, &mut stdout(&global)))
+        }
+        Command::Completions { shell } => completions(shell),
+    };
+    match ended {
+        Ok(Answer::Yes) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(failure @ Failure::Input(_)) => complain(&failure, 2),
+        Err(failure @ Failure::Unreached(_)) => complain(&failure, 3),
+    }
+}
+
+fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
+    let now = clock::wall();
+    let ObserveArgs { follow, last, since, until, all, output, from, filters, .. } = args;
+    let what = Observe {
+        source: from.journal.map_or(Source::Socket(from.socket), Source::Journal),
+        follow,
+        last,
+        since: since.map(|since| since.resolve(now)),
+        until: until.map(|until| until.resolve(now)),
+        all,
+        filters: Filters(filters),
+        format: match output {
+            cli::Format::Compact => observe::Format::Compact(columns()),
+            cli::Format::Wide => observe::Format::Wide,
+            cli::Format::Json => observe::Format::Json,
+        },
+    };
+    let summary = asked(observe::observe(what, &mut stdout(global), interrupted()))?;
+    // A closed stderr takes away the summary, not the answer.
+    let _ = writeln!(io::stderr(), "{summary}");
+    if summary.cut {
+        let why = "the daemon closed the stream in the middle: it died, or this reader took nothing for too long";
+        return Err(Failure::unreached(anyhow!(why)));
+    }
+    Ok(Answer::Yes)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Answer, Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&Cli::completions(shell)).and_then(|()| stdout.flush()).map_err(Failure::output)?;
+    Ok(Answer::Yes)
+}
+
+/// A command that asks once needs no threads.
+fn asked<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start").map_err(Failure::unreached)?.block_on(command)
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+fn stdout(global: &GlobalArgs) -> AutoStream<StdoutLock<'static>> {
+    AutoStream::new(io::stdout().lock(), global.color())
+}
+
+/// As wide as the terminal, up to what a line needs.
+fn columns() -> usize {
+    let width = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if width == 0 { COLUMNS } else { width.min(COLUMNS) }
+}
+
+/// `--help` and `--version` too: clap knows what goes where. A closed pipe is no news.
+fn usage(said: &clap::Error) -> ExitCode {
+    let _ = said.print();
+    ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2))
+}
+
+fn complain(error: &impl Display, status: u8) -> ExitCode {
+    // With stderr closed there is nobody to tell; the status still says it.
+    let _ = writeln!(io::stderr(), "mesh-tracer: {error}");
+    ExitCode::from(status)
+}

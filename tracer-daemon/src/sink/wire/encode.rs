@@ -13,7 +13,7 @@ use tracer_engine::mesh::facts::{ObjectKey, Workload};
 use tracer_engine::net::Name;
 use tracer_engine::record::{self as engine, Attribution, FlowRecord, Outcome, PodIdentity, SeenFrom};
 use tracer_engine::socket::Handshake;
-use tracer_engine::verdict::{self, Verdict};
+use tracer_engine::verdict::{self, Text, Verdict};
 
 /// What a record does not know of itself: where and when the daemon that tells it was started.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Origin {
 
 impl Record {
     pub fn new(record: &FlowRecord, origin: &Origin, epoch: Epoch) -> Self {
-        let (explanation, remedy) = words(record);
+        let Text { explanation, remedy } = said(&record.verdict);
         let FlowRecord {
             at,
             id,
@@ -83,8 +83,8 @@ impl Record {
             legs: legs.iter().map(Leg::from).collect(),
             evidence: evidence.iter().map(Evidence::from).collect(),
             drops: drops.iter().map(Drop::from).collect(),
-            explanation,
-            remedy,
+            explanation: explanation.to_owned(),
+            remedy: remedy.to_owned(),
             events_lost: *events_lost,
         }
     }
@@ -243,6 +243,6 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros().try_into().unwrap_or(u64::MAX)
 }
 
-fn words(_record: &FlowRecord) -> (String, String) {
-    (String::new(), String::new())
+fn said(verdict: &Verdict) -> Text {
+    verdict.reason.map_or_else(verdict::undetermined, |reason| verdict::text(reason, verdict.cause()))
 }

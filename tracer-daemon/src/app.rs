@@ -1,0 +1,177 @@
+//! The daemon: builds every part, joins them by bounded channels, and ends them in the order in which data flows:
+//! source, engine, sink. `main` says when.
+
+mod facts;
+mod probes;
+mod scope;
+mod sinks;
+mod thread;
+mod watch;
+
+use crate::clock;
+use crate::command::Failure;
+use crate::config::{Config, JournalConfig};
+use crate::lifecycle::{Ready, Stop};
+use crate::process;
+use crate::sink::http::{Answers, Listener};
+use crate::sink::journal::Journal;
+use crate::sink::live::{self, Hub, Socket};
+use crate::sink::metrics;
+use crate::sink::wire::Origin;
+use crate::source::kernel::{Kernel, KernelError};
+use facts::FactsPump;
+use probes::ProbePump;
+use scope::Scope;
+use sinks::Sinks;
+use std::sync::Arc;
+use std::thread::JoinHandle as Thread;
+use thread::{EngineThread, Message};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle as Task;
+use tracing::{error, info};
+use watch::Watch;
+
+/// Batches of events that may wait for the engine. A batch is up to a few hundred events; a ring that fills meanwhile
+/// counts what it loses.
+const BATCHES: usize = 16;
+
+/// A daemon that runs. Ends by `Stop`, then `finish`.
+#[derive(Debug)]
+pub struct App {
+    probes: Task<Result<(), KernelError>>,
+    facts: Task<()>,
+    engine: Thread<()>,
+    journal: Option<Thread<()>>,
+    live: Task<()>,
+    http: Task<()>,
+    hub: Arc<Hub>,
+    watch: Arc<Watch>,
+}
+
+impl App {
+    /// Opens what can be refused first (addresses, files, facts), attaches the probes last.
+    pub async fn start(config: Config, stop: &Stop) -> Result<Self, Failure> {
+        let Config { node, facts, istio, kernel, engine, scope, journal, listen, socket } = config;
+        let origin = Arc::new(Origin { node, started: clock::wall() });
+        let ready = Ready::new();
+        let facts_block = ready.block("the facts");
+        let hooks_block = ready.block("the probes");
+
+        let socket = Socket::bind(&socket).map_err(Failure::unreached)?;
+        let listener = Listener::bind(listen).await.map_err(Failure::unreached)?;
+        let journal = journal
+            .map(|JournalConfig { target, size }| Journal::open(target, size))
+            .transpose()
+            .map_err(Failure::unreached)?;
+
+        let release = process::kernel_release();
+        let options = metrics::Options {
+            max_series: metrics::Options::MAX_SERIES,
+            started: origin.started,
+            kernel: release.clone(),
+        };
+        let (recorder, board, exposition) = metrics::new(&options);
+        let hub = Hub::new(Arc::clone(&origin));
+        let counts = journal.as_ref().map(Journal::counts);
+        let watch = Watch::new(Arc::clone(&origin), release, board, ready.clone(), Arc::clone(&hub), counts);
+
+        let mut facts = FactsPump::open(&facts, istio).map_err(Failure::input)?;
+        let first = facts.load().map_err(Failure::input)?;
+        let kernel = Kernel::load(&kernel).map_err(Failure::unreached)?;
+        watch.hooks(kernel.hooks());
+        drop(hooks_block);
+
+        let (queue, journal) = match journal {
+            Some(journal) => {
+                let stop = stop.clone();
+                // Nobody reads the journal on stdout any more, and that is what this daemon was started for.
+                let (queue, thread) = journal.start(move || stop.ask()).map_err(Failure::unreached)?;
+                (Some(queue), Some(thread))
+            }
+            None => (None, None),
+        };
+        let (inputs, batches) = mpsc::channel(BATCHES);
+        let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
+        let engine = EngineThread::new(engine, Scope::new(scope, Arc::clone(&origin.node)), sinks)
+            .start(batches)
+            .map_err(Failure::unreached)?;
+        // The engine is there and the channel is empty: this cannot wait.
+        let told = inputs.send(Message::Facts { deltas: first, block: Some(facts_block) }).await;
+        if told.is_err() {
+            return Err(Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above")));
+        }
+
+        let status = {
+            let watch = Arc::clone(&watch);
+            move || watch.status()
+        };
+        let live = live::Sources { hub: Arc::clone(&hub), status: Arc::new(status) };
+        let alive = {
+            let watch = Arc::clone(&watch);
+            move || watch.engine_moves()
+        };
+        let answers = Answers { metrics: exposition, ready, live: Arc::new(alive) };
+        info!(
+            "tracing on {}: /metrics on {listen}, flows on {}, journal {}",
+            origin.node,
+            socket.path().display(),
+            journal.as_ref().map_or("off", |_| "on")
+        );
+        Ok(Self {
+            probes: tokio::spawn(ProbePump::new(kernel, inputs.clone(), Arc::clone(&watch)).run(stop.clone())),
+            facts: tokio::spawn(facts.run(inputs, stop.clone())),
+            engine,
+            journal,
+            live: tokio::spawn(live::serve(socket, live, stop.clone())),
+            http: tokio::spawn(listener.serve(answers, stop.clone())),
+            hub,
+            watch,
+        })
+    }
+
+    /// Waits until a part ends that the daemon cannot do without.
+    pub async fn failed(&mut self) -> Failure {
+        match (&mut self.probes).await {
+            Ok(Ok(())) => std::future::pending().await,
+            Ok(Err(error)) => Failure::unreached(error),
+            Err(error) => Failure::unreached(anyhow::anyhow!("reading the probes: {error}")),
+        }
+    }
+
+    /// After `Stop`: each part ends when everything before it has, and what was taken in comes out.
+    pub async fn finish(self) {
+        let Self { probes, facts, engine, journal, live, http, hub, watch } = self;
+        if !probes.is_finished() {
+            joined(
+                "probes",
+                probes.await.map(|ended| {
+                    if let Err(error) = ended {
+                        error!("{error}");
+                    }
+                }),
+            );
+        }
+        joined("facts", facts.await);
+        ended("engine", engine).await;
+        hub.close();
+        if let Some(journal) = journal {
+            ended("journal", journal).await;
+        }
+        joined("live", live.await);
+        joined("http", http.await);
+        info!("stopped: {}", watch.summary());
+    }
+}
+
+fn joined(part: &str, end: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = end {
+        error!("{part}: {error}");
+    }
+}
+
+async fn ended(part: &'static str, thread: Thread<()>) {
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        error!("{part}: its thread panicked");
+    }
+}

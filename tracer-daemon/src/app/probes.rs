@@ -1,0 +1,79 @@
+//! From the probes to the engine, and what they say of themselves.
+
+use super::thread::Message;
+use super::watch::Watch;
+use crate::lifecycle::Stop;
+use crate::source::kernel::{Kernel, KernelError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::time::MissedTickBehavior;
+use tracer_engine::socket::SocketEvent;
+use tracing::warn;
+
+#[derive(Debug)]
+pub(super) struct ProbePump {
+    kernel: Kernel,
+    engine: Sender<Message>,
+    watch: Arc<Watch>,
+    /// What the engine was told of.
+    lost: u64,
+}
+
+/// Well within the verdict deadline: a loss makes the verdicts of its time careful.
+const SAMPLE: Duration = Duration::from_millis(200);
+
+impl ProbePump {
+    pub(super) fn new(kernel: Kernel, engine: Sender<Message>, watch: Arc<Watch>) -> Self {
+        Self { kernel, engine, watch, lost: 0 }
+    }
+
+    /// Until `stop`; then detaches and hands on what the ring still holds.
+    pub(super) async fn run(mut self, stop: Stop) -> Result<(), KernelError> {
+        let mut sample = tokio::time::interval(SAMPLE);
+        sample.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut events = Vec::new();
+            tokio::select! {
+                () = stop.asked() => break,
+                _ = sample.tick() => self.sample().await?,
+                read = self.kernel.read(&mut events) => {
+                    read?;
+                    self.hand_on(events).await;
+                }
+            }
+        }
+        self.kernel.detach();
+        loop {
+            let mut events = Vec::new();
+            self.kernel.drain(&mut events);
+            if events.is_empty() {
+                break;
+            }
+            self.hand_on(events).await;
+        }
+        self.sample().await
+    }
+
+    async fn hand_on(&self, events: Vec<SocketEvent>) {
+        // The engine ends after us: there is always a receiver.
+        if !events.is_empty() && self.engine.send(Message::Events(events)).await.is_err() {
+            warn!("the engine is gone");
+        }
+    }
+
+    async fn sample(&mut self) -> Result<(), KernelError> {
+        let counts = self.kernel.counts()?;
+        self.watch.events(&counts);
+        let lost = counts.lost();
+        if lost > self.lost {
+            let count = lost - self.lost;
+            self.lost = lost;
+            warn!("{count} kernel events were lost: verdicts of this moment are careful");
+            if self.engine.send(Message::Lost(count)).await.is_err() {
+                warn!("the engine is gone");
+            }
+        }
+        Ok(())
+    }
+}

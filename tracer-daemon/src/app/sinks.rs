@@ -1,0 +1,60 @@
+//! From the engine to the sinks: metrics at once and exactly; lines to readers and to the journal in batches, by
+//! queues that cost the engine nothing when they are full.
+
+use super::watch::Watch;
+use crate::clock::Epoch;
+use crate::sink::Told;
+use crate::sink::journal::Queue;
+use crate::sink::live::Hub;
+use crate::sink::metrics::Recorder;
+use crate::sink::wire::Loss;
+use std::sync::Arc;
+use tracer_engine::net::Ktime;
+use tracer_engine::record::Record;
+
+#[derive(Debug)]
+pub(super) struct Sinks {
+    recorder: Recorder,
+    hub: Arc<Hub>,
+    journal: Option<Queue>,
+    watch: Arc<Watch>,
+    batch: Vec<Arc<Told>>,
+    /// Read once a batch.
+    epoch: Option<Epoch>,
+}
+
+impl Sinks {
+    pub(super) fn new(recorder: Recorder, hub: Arc<Hub>, journal: Option<Queue>, watch: Arc<Watch>) -> Self {
+        Self { recorder, hub, journal, watch, batch: Vec::new(), epoch: None }
+    }
+
+    pub(super) fn record(&mut self, record: Record) {
+        self.recorder.record(&record);
+        let epoch = *self.epoch.get_or_insert_with(Epoch::now);
+        match record {
+            Record::Flow(flow) | Record::Connecting(flow) => {
+                self.watch.made();
+                self.batch.push(Told::flow(flow, self.watch.origin(), epoch));
+            }
+            // Its bytes are the metrics'; the record has told the rest.
+            Record::End(_) => {}
+            Record::Facts(facts) => self.watch.facts(&facts, epoch),
+        }
+    }
+
+    pub(super) fn lost(&mut self, at: Ktime, events: u64) {
+        let epoch = *self.epoch.get_or_insert_with(Epoch::now);
+        self.batch.push(Told::lost(at, Loss { events, records: 0 }, self.watch.origin(), epoch));
+    }
+
+    pub(super) fn flush(&mut self, now: Ktime) {
+        self.hub.publish(&self.batch);
+        if let Some(journal) = &mut self.journal {
+            self.batch.iter().for_each(|told| journal.push(told));
+        }
+        self.batch.clear();
+        self.epoch = None;
+        self.recorder.tick(now);
+        self.watch.engine_moved(now);
+    }
+}

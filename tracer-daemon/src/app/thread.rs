@@ -1,0 +1,115 @@
+//! The engine's own thread: it takes batches, turns them into inputs, ticks when the engine asks for it, and hands
+//! the records on. Nothing else touches the engine.
+
+use super::scope::Scope;
+use super::sinks::Sinks;
+use crate::clock;
+use crate::lifecycle::BlockReady;
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Receiver;
+use tracer_engine::input::Input;
+use tracer_engine::mesh::facts::Delta;
+use tracer_engine::net::Ktime;
+use tracer_engine::record::Record;
+use tracer_engine::socket::SocketEvent;
+use tracer_engine::{Config, Engine};
+
+#[derive(Debug)]
+pub(super) enum Message {
+    Events(Vec<SocketEvent>),
+    Facts {
+        deltas: Vec<Delta>,
+        /// Readiness waits until the engine knows these.
+        block: Option<BlockReady>,
+    },
+    /// So many events were lost since this was last said.
+    Lost(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct EngineThread {
+    engine: Engine,
+    scope: Scope,
+    sinks: Sinks,
+    /// The latest time that the engine was told.
+    told: Ktime,
+}
+
+/// What happened before a deadline may still be on its way from the kernel when the deadline is there.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
+/// The heartbeat of a daemon with nothing to do.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl EngineThread {
+    pub(super) fn new(config: Config, scope: Scope, sinks: Sinks) -> Self {
+        Self { engine: Engine::new(config), scope, sinks, told: clock::ktime() }
+    }
+
+    /// Runs until every sender is gone. Must be called within a tokio runtime: its timer wakes the thread.
+    pub(super) fn start(mut self, mut batches: Receiver<Message>) -> io::Result<JoinHandle<()>> {
+        let runtime = Handle::current();
+        thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            loop {
+                let wait = self.until_tick(clock::ktime());
+                match runtime.block_on(async { tokio::time::timeout(wait, batches.recv()).await }) {
+                    Ok(Some(message)) => self.take(message),
+                    Ok(None) => break,
+                    Err(_) => self.tick(Ktime(clock::ktime().0.saturating_sub(ON_ITS_WAY.as_nanos() as u64))),
+                }
+            }
+            self.tick(clock::ktime());
+        })
+    }
+
+    fn until_tick(&self, now: Ktime) -> Duration {
+        self.engine.next_tick().map_or(IDLE, |due| (due + ON_ITS_WAY).since(now).min(IDLE))
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Events(events) => {
+                let last = events.iter().map(|event| event.at).max().unwrap_or_default();
+                self.told = self.told.max(last);
+                for event in events {
+                    if self.scope.covers(&event.socket) {
+                        self.tell(Input::Socket(event));
+                    }
+                }
+                // While events keep coming, theirs is the time that counts: a deadline must not overtake what is
+                // queued behind them.
+                if self.engine.next_tick().is_some_and(|due| due <= last) {
+                    self.tell(Input::Tick(last));
+                }
+            }
+            Message::Facts { deltas, block } => {
+                let at = clock::ktime();
+                for delta in deltas {
+                    self.scope.learn(&delta);
+                    self.tell(Input::Facts { at, delta });
+                }
+                drop(block);
+            }
+            Message::Lost(count) => {
+                // Not now: what is due by now must not be judged before the loss is known.
+                let at = self.told;
+                self.sinks.lost(at, count);
+                self.tell(Input::Lost { at, count });
+            }
+        }
+        self.sinks.flush(clock::ktime());
+    }
+
+    fn tick(&mut self, now: Ktime) {
+        self.told = self.told.max(now);
+        self.tell(Input::Tick(now));
+        self.sinks.flush(now);
+    }
+
+    fn tell(&mut self, input: Input) {
+        let Self { engine, sinks, .. } = self;
+        engine.handle(input, &mut |record: Record| sinks.record(record));
+    }
+}

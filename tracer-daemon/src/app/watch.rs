@@ -1,0 +1,192 @@
+//! What the daemon knows of itself, from wherever it is known: for `status`, `/livez` and the metrics of probes and
+//! facts.
+
+use crate::clock::{self, Epoch};
+use crate::lifecycle::Ready;
+use crate::process::Usage;
+use crate::sink::journal::Counts;
+use crate::sink::live::Hub;
+use crate::sink::metrics::{Board, Stage};
+use crate::sink::wire::{EventCount, Facts, Hook, Memory, Origin, Records, Status, VERSION, kind_name};
+use crate::source::kernel::{EventCounts, EventKind, HookState, HookStatus};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracer_engine::mesh::facts::Kind;
+use tracer_engine::net::Ktime;
+use tracer_engine::record::FactsRecord;
+use tracing::{info, warn};
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    origin: Arc<Origin>,
+    kernel: String,
+    board: Board,
+    ready: Ready,
+    hub: Arc<Hub>,
+    journal: Option<Arc<Counts>>,
+    made: AtomicU64,
+    /// When the engine last moved, as `Ktime`.
+    moved: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    hooks: Vec<Hook>,
+    events: Vec<EventCount>,
+    untracked: u64,
+    facts: BTreeMap<Kind, Known>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    objects: usize,
+    synced: bool,
+    changed: Timestamp,
+}
+
+/// It moves at least once a second.
+const STANDS_STILL: Duration = Duration::from_secs(10);
+
+impl Watch {
+    pub(super) fn new(
+        origin: Arc<Origin>,
+        kernel: String,
+        board: Board,
+        ready: Ready,
+        hub: Arc<Hub>,
+        journal: Option<Arc<Counts>>,
+    ) -> Arc<Self> {
+        let moved = AtomicU64::new(clock::ktime().0);
+        let seen = Mutex::default();
+        Arc::new(Self { origin, kernel, board, ready, hub, journal, made: AtomicU64::new(0), moved, seen })
+    }
+
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    pub(super) fn made(&self) {
+        self.made.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn engine_moved(&self, now: Ktime) {
+        self.moved.store(now.0, Relaxed);
+    }
+
+    pub(super) fn engine_moves(&self) -> bool {
+        clock::ktime().since(Ktime(self.moved.load(Relaxed))) < STANDS_STILL
+    }
+
+    pub(super) fn hooks(&self, hooks: &[HookStatus]) {
+        let told = hooks.iter().map(|HookStatus { name, required, state, without, missed }| {
+            self.board.probe(name, *state == HookState::Attached);
+            self.board.probe_missed(name, *missed);
+            let off_because = match state {
+                HookState::Attached => None,
+                HookState::Off => Some(format!("switched off; without it: {without}")),
+                HookState::Absent { why } => {
+                    warn!("hook {name} is not attached: {why}; without it: {without}");
+                    Some(format!("{why}; without it: {without}"))
+                }
+            };
+            let attached = off_because.is_none();
+            Hook { name: (*name).to_owned(), required: *required, attached, off_because, missed: *missed }
+        });
+        let told: Vec<Hook> = told.collect();
+        info!("{} of {} hooks attached", told.iter().filter(|hook| hook.attached).count(), told.len());
+        self.with(|seen| seen.hooks = told);
+    }
+
+    pub(super) fn events(&self, counts: &EventCounts) {
+        let each = EventKind::ALL.map(|kind| (kind.name(), counts.of(kind)));
+        let events = each.map(|(kind, count)| {
+            self.board.events(kind, Stage::Emitted, count.emitted);
+            self.board.events(kind, Stage::Decoded, count.decoded);
+            self.board.events(kind, Stage::Malformed, count.malformed);
+            self.board.events(kind, Stage::Lost, count.lost);
+            EventCount {
+                kind: kind.to_owned(),
+                emitted: count.emitted,
+                decoded: count.decoded,
+                malformed: count.malformed,
+                lost: count.lost,
+            }
+        });
+        self.with(|seen| {
+            seen.events = events.into();
+            seen.untracked = counts.untracked;
+        });
+        let Records { journal_lost, readers_skipped, .. } = self.records();
+        self.board.records_lost("journal", journal_lost);
+        self.board.records_lost("socket", readers_skipped);
+    }
+
+    pub(super) fn facts(&self, record: &FactsRecord, epoch: Epoch) {
+        let FactsRecord { kind, objects, synced, at } = *record;
+        let changed = epoch.at(at);
+        self.board.facts(kind, objects, synced, changed);
+        self.with(|seen| seen.facts.insert(kind, Known { objects, synced, changed }));
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let now = clock::wall();
+        let usage = Usage::now().unwrap_or_default();
+        let (hooks, events, untracked, facts) = self.with(|seen| {
+            let facts = seen.facts.iter().map(|(kind, known)| Facts {
+                kind: kind_name(*kind).to_owned(),
+                objects: known.objects as u64,
+                synced: known.synced,
+                age_seconds: Some(
+                    now.as_second().saturating_sub(known.changed.as_second()).try_into().unwrap_or_default(),
+                ),
+            });
+            (seen.hooks.clone(), seen.events.clone(), seen.untracked, facts.collect())
+        });
+        Status {
+            version: VERSION.to_owned(),
+            program: concat!("mesh-tracer ", env!("CARGO_PKG_VERSION")).to_owned(),
+            node: self.origin.node.clone(),
+            kernel: self.kernel.clone(),
+            pid: std::process::id(),
+            started: self.origin.started,
+            time: now,
+            ready: self.ready.is_ready(),
+            waiting_for: self.ready.waiting_for(),
+            hooks,
+            events,
+            untracked_sockets: untracked,
+            facts,
+            records: self.records(),
+            memory: Memory { rss_anon_bytes: usage.rss_anon, rss_bytes: usage.rss },
+        }
+    }
+
+    /// The last line of the log.
+    pub(super) fn summary(&self) -> String {
+        let lost: u64 = self.with(|seen| seen.events.iter().map(|event| event.lost + event.malformed).sum());
+        let Records { made, journal_written, journal_lost, .. } = self.records();
+        format!(
+            "{made} records made, {journal_written} in the journal, {journal_lost} lost there, {lost} kernel events lost"
+        )
+    }
+
+    fn records(&self) -> Records {
+        let journal = |count: fn(&Counts) -> &AtomicU64| self.journal.as_deref().map_or(0, |c| count(c).load(Relaxed));
+        Records {
+            made: self.made.load(Relaxed),
+            journal_written: journal(|counts| &counts.written),
+            journal_lost: journal(|counts| &counts.lost),
+            readers: self.hub.readers.load(Relaxed),
+            readers_dropped: self.hub.dropped.load(Relaxed),
+            readers_skipped: self.hub.skipped.load(Relaxed),
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,14 @@
+//! The sinks by what they write: lines, files, sockets, scrapes.
+
+#[path = "sink/http.rs"]
+mod http;
+#[path = "sink/journal.rs"]
+mod journal;
+#[path = "sink/live.rs"]
+mod live;
+#[path = "sink/metrics.rs"]
+mod metrics;
+#[path = "sink/sample.rs"]
+mod sample;
+#[path = "sink/wire.rs"]
+mod wire;
