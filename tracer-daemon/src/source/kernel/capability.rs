@@ -1,4 +1,4 @@
-//! Which capabilities this process has: asked before the kernel refuses, because it answers EPERM to everything
+//! Which capabilities this thread has: asked before the kernel refuses, because it answers EPERM to everything
 //! (trap 12).
 
 use std::fs;
@@ -25,7 +25,8 @@ pub(super) fn may_attach_to_cgroups() -> bool {
 
 fn has((bit, _): (u32, &str)) -> bool {
     // No /proc, no knowledge: let the kernel judge.
-    let Some(effective) = fs::read_to_string("/proc/self/status").ok().and_then(|status| effective(&status)) else {
+    let Some(effective) = fs::read_to_string("/proc/thread-self/status").ok().and_then(|status| effective(&status))
+    else {
         return true;
     };
     effective >> bit & 1 == 1 || effective >> SYS_ADMIN.0 & 1 == 1

@@ -1,0 +1,201 @@
+//! A network namespace, sockets in it, and the events that they cause.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::linux::fs::MetadataExt;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use tracer_daemon::source::kernel::{HookState, Kernel, KernelConfig};
+use tracer_engine::net::{Cookie, NetNs};
+use tracer_engine::socket::{Close, ConnectError, Direction, Payload, SocketChange, SocketEvent};
+
+/// Long past anything that a kernel takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A network namespace with its loopback up, for as long as this lives: it is the namespace of one thread, which runs
+/// what it is given.
+pub struct Namespace {
+    pub id: NetNs,
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The probes and what they told of one namespace.
+pub struct Trace {
+    pub kernel: Kernel,
+    netns: NetNs,
+    pub events: Vec<SocketEvent>,
+}
+
+impl Namespace {
+    pub fn new() -> Self {
+        let (jobs, received) = sync_channel::<Job>(0);
+        let (tell, told) = sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            // SAFETY: it moves only this thread.
+            let status = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+            assert_eq!(status, 0, "unshare: {}: these tests need root", std::io::Error::last_os_error());
+            sh("ip link set lo up");
+            let netns = fs::metadata("/proc/thread-self/ns/net").expect("a namespace").st_ino();
+            tell.send(NetNs(u32::try_from(netns).expect("a namespace's number"))).expect("a test");
+            for job in received {
+                job();
+            }
+        });
+        let id = told.recv().expect("a network namespace: these tests need root");
+        Self { id, jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    /// Runs `job` in the namespace and waits for what it returns.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.start(job).recv().expect("the job failed: see above")
+    }
+
+    /// Runs `job` in the namespace while the test goes on.
+    pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+        let (tell, told) = sync_channel(1);
+        let jobs = self.jobs.as_ref().expect("a namespace that lives");
+        jobs.send(Box::new(move || drop(tell.send(job())))).expect("the namespace's thread");
+        told
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic was told by the job that failed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Trace {
+    pub fn of(namespace: &Namespace) -> Self {
+        Self::with(namespace, &KernelConfig::default())
+    }
+
+    /// Every hook must attach here: what does not is a failure and no reason to skip.
+    pub fn with(namespace: &Namespace, config: &KernelConfig) -> Self {
+        let kernel = Kernel::load(config).unwrap_or_else(|error| panic!("{error}"));
+        for hook in kernel.hooks() {
+            assert!(!matches!(hook.state, HookState::Absent { .. }), "{}: {:?}", hook.name, hook.state);
+        }
+        Self { kernel, netns: namespace.id, events: Vec::new() }
+    }
+
+    /// Reads until the events so far satisfy `enough`.
+    pub async fn until(&mut self, what: &str, enough: impl Fn(&[SocketEvent]) -> bool) {
+        let reading = async {
+            while !enough(&self.events) {
+                let mut batch = Vec::new();
+                self.kernel.read(&mut batch).await.expect("the ring");
+                self.events.extend(batch.into_iter().filter(|event| event.socket.owner.netns == self.netns));
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(waited.is_ok(), "never saw {what}, but:{}", self.list());
+    }
+
+    /// Reads until `closed` sockets closed and `failed` connects failed: nothing more will come of them.
+    pub async fn until_over(&mut self, closed: usize, failed: usize) {
+        let what = format!("{closed} closes and {failed} failed connects");
+        self.until(&what, |events| {
+            let count = |wanted: fn(&SocketChange) -> bool| events.iter().filter(|e| wanted(&e.change)).count();
+            count(|change| matches!(change, SocketChange::Closed(_))) >= closed
+                && count(|change| matches!(change, SocketChange::ConnectFailed { .. })) >= failed
+        })
+        .await;
+    }
+
+    pub fn connected(&self) -> Vec<&SocketEvent> {
+        self.all(|change| matches!(change, SocketChange::Connected { .. }))
+    }
+
+    pub fn accepted(&self) -> Vec<&SocketEvent> {
+        self.all(|change| matches!(change, SocketChange::Accepted { .. }))
+    }
+
+    pub fn failed(&self) -> Vec<ConnectError> {
+        let error = |event: &SocketEvent| match event.change {
+            SocketChange::ConnectFailed { error, .. } => Some(error),
+            _ => None,
+        };
+        self.events.iter().filter_map(error).collect()
+    }
+
+    pub fn close_of(&self, cookie: Cookie) -> Close {
+        let closes = self.all(|change| matches!(change, SocketChange::Closed(_)));
+        let mut closes = closes.into_iter().filter(|event| event.socket.cookie == cookie);
+        match (closes.next().map(|event| &event.change), closes.next()) {
+            (Some(SocketChange::Closed(close)), None) => *close,
+            _ => panic!("not exactly one close of {cookie:?}:{}", self.list()),
+        }
+    }
+
+    /// The client's and the server's end of the only connection.
+    pub fn ends(&self) -> (&SocketEvent, &SocketEvent) {
+        match (self.connected().as_slice(), self.accepted().as_slice()) {
+            ([client], [server]) => (client, server),
+            _ => panic!("not exactly one connection:{}", self.list()),
+        }
+    }
+
+    /// First payloads of a socket in one direction.
+    pub fn payloads(&self, cookie: Cookie, direction: Direction) -> Vec<&Payload> {
+        let payload = |event: &'_ SocketEvent| event.socket.cookie == cookie;
+        let of_socket = self.events.iter().filter(|event| payload(event));
+        let first = of_socket.filter_map(|event| match &event.change {
+            SocketChange::FirstBytes { direction: d, payload } if *d == direction => Some(payload),
+            _ => None,
+        });
+        first.collect()
+    }
+
+    pub fn all(&self, wanted: impl Fn(&SocketChange) -> bool) -> Vec<&SocketEvent> {
+        self.events.iter().filter(|event| wanted(&event.change)).collect()
+    }
+
+    pub fn list(&self) -> String {
+        let lines = self.events.iter().map(|event| {
+            let SocketEvent { at: _, socket, change } = event;
+            format!("\n  {} {} -> {} {change:?}", socket.cookie.0, socket.local, socket.remote)
+        });
+        lines.take(40).collect()
+    }
+}
+
+/// Runs shell commands in this thread's namespace.
+pub fn sh(script: &str) {
+    let status = Command::new("sh").args(["-ec", script]).status().expect("sh");
+    assert!(status.success(), "{script}: {status}");
+}
+
+/// An address that answers nothing: whatever is sent there is dropped.
+pub fn black_hole() -> SocketAddr {
+    sh("iptables -A INPUT -p tcp --dport 9 -j DROP");
+    address("127.0.0.1:9")
+}
+
+pub fn tcp4() -> Socket {
+    Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")
+}
+
+/// A socket option that socket2 has no name for.
+pub fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) {
+    let size = libc::socklen_t::try_from(size_of_val(&value)).expect("four");
+    // SAFETY: the value lives during the call and its size is right.
+    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    assert_eq!(status, 0, "setsockopt {option}: {}", std::io::Error::last_os_error());
+}
+
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}

@@ -1,0 +1,85 @@
+//! What is lost is counted: emitted = decoded + malformed + lost, for every kind.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+
+use tracer_daemon::source::kernel::{EventCounts, EventKind, KernelConfig, KindCount};
+use tracer_engine::socket::SocketChange;
+
+use crate::harness::{Namespace, Trace};
+
+/// Connections with a payload each way, one after the other.
+fn storm(connections: usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let to = listener.local_addr().expect("an address");
+    for _ in 0..connections {
+        let mut client = TcpStream::connect(to).expect("a connection");
+        let (mut server, _) = listener.accept().expect("a connection");
+        client.write_all(b"hello").expect("a write");
+        server.write_all(b"hello").expect("a write");
+    }
+}
+
+fn assert_conserved(counts: &EventCounts) {
+    for kind in EventKind::ALL {
+        let KindCount { emitted, decoded, malformed, lost } = counts.of(kind);
+        assert_eq!(emitted, decoded + malformed + lost, "{}: {counts:?}", kind.name());
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_a_small_ring_is_counted_exactly() {
+    let namespace = Namespace::new();
+    let config = KernelConfig { ring_bytes: 4096, ..KernelConfig::default() };
+    let mut trace = Trace::with(&namespace, &config);
+    namespace.run(|| storm(500));
+    trace.kernel.detach();
+    trace.kernel.drain(&mut trace.events);
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    assert!(counts.of(EventKind::Connect).emitted >= 500, "{counts:?}");
+    assert!(counts.of(EventKind::Accept).lost > 400, "{counts:?}");
+    assert!(counts.lost() > 2000, "{counts:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_somebody_reads() {
+    const CONNECTIONS: usize = 3000;
+    let namespace = Namespace::new();
+    let mut trace = Trace::of(&namespace);
+    let _storm = namespace.start(|| storm(CONNECTIONS));
+    trace.until_over(2 * CONNECTIONS, 0).await;
+    trace.kernel.detach();
+    trace.kernel.drain(&mut trace.events);
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    assert_eq!(counts.lost(), 0, "{counts:?}");
+    assert_eq!((trace.connected().len(), trace.accepted().len()), (CONNECTIONS, CONNECTIONS));
+    let payloads = trace.all(|change| matches!(change, SocketChange::FirstBytes { .. })).len();
+    assert_eq!(payloads, 4 * CONNECTIONS);
+}
+
+#[tokio::test]
+async fn a_full_map_is_counted_and_costs_no_outcome() {
+    let namespace = Namespace::new();
+    let config = KernelConfig { max_sockets: 1, ..KernelConfig::default() };
+    let mut trace = Trace::with(&namespace, &config);
+    namespace.run(|| storm(20));
+    trace.until_over(40, 0).await;
+    assert_eq!((trace.connected().len(), trace.accepted().len()), (20, 20), "{}", trace.list());
+    let counts = trace.kernel.counts().expect("counts");
+    assert!(counts.untracked >= 20, "{counts:?}");
+    assert!(counts.lost() >= counts.untracked);
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_late_finds_everything() {
+    let namespace = Namespace::new();
+    let mut trace = Trace::of(&namespace);
+    // Two bursts: the second falls into the time in which the probes wake nobody.
+    namespace.run(|| storm(1));
+    trace.until_over(2, 0).await;
+    namespace.run(|| storm(1));
+    trace.until_over(4, 0).await;
+    assert_eq!(trace.connected().len(), 2);
+}
