@@ -1,5 +1,6 @@
 //! What the cluster's configuration says, and the rules that need nothing else.
 
+pub mod attribution;
 pub mod capture;
 pub mod facts;
 pub mod inbound;

@@ -12,13 +12,13 @@ mod slices;
 pub use address::Occupant;
 pub(crate) use endpoints::{EndpointName, Labelled, ServiceEndpoint};
 
+use crate::mesh::attribution::{Attribution, UnknownReason};
 use crate::mesh::facts::{
     AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
     OutboundPolicy, PeerAuthentication, Pod, Sidecar, VirtualService,
 };
 use crate::mesh::registry::RegistryService;
 use crate::net::{Ktime, Name};
-use crate::record::{Attribution, UnknownReason};
 use address::Addresses;
 use host::ByHost;
 use namespaced::Namespaced;

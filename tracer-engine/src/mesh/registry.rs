@@ -119,8 +119,11 @@ impl RegistryService {
         })
     }
 
+    /// The port of this number; of a TCP and a UDP one the TCP one.
     pub fn port(&self, number: u16) -> Option<&Port> {
-        self.ports.iter().find(|port| port.number == number)
+        let mut ports = self.ports.iter().filter(|port| port.number == number);
+        let first = ports.next()?;
+        if first.datagram { ports.find(|port| !port.datagram).or(Some(first)) } else { Some(first) }
     }
 
     pub fn is_headless(&self) -> bool {

@@ -1,10 +1,10 @@
 //! Who has an address, as of when. Addresses are reused: a pod that is gone stays as a tombstone, and a dial is
 //! attributed to whoever had the address at that time.
 
+use crate::mesh::attribution::{Attribution, Mesh, PodIdentity, UnknownReason};
 use crate::mesh::facts::{Enrolment, Node, Pod};
 use crate::mesh::registry::RegistryService;
 use crate::net::{Ktime, Name};
-use crate::record::{Attribution, Mesh, PodIdentity, UnknownReason};
 use ipnet::IpNet;
 use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;

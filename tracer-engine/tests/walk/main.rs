@@ -1,0 +1,14 @@
+//! The walk on meshes built by hand: each row of `classification.md`, sections 4 to 8, by its name.
+
+mod ambient;
+mod capture;
+mod causes;
+mod destination;
+mod hosts;
+mod index;
+mod listeners;
+mod mesh;
+mod policy;
+mod security;
+mod unknown;
+mod visibility;
