@@ -1,6 +1,8 @@
 //! What leaves the engine. `tracer-daemon::sink` turns it into JSON lines, metrics and lines on a terminal.
 
-use crate::mesh::facts::{Kind, ObjectKey, Workload};
+pub use crate::mesh::attribution::{Attribution, Mesh, PodIdentity, UnknownReason};
+
+use crate::mesh::facts::{Kind, ObjectKey};
 use crate::net::{Endpoint, Ktime, Name};
 use crate::socket::Handshake;
 use crate::verdict::{Class, Reason, Verdict};
@@ -90,45 +92,6 @@ pub struct Party {
     pub who: Attribution,
     /// The Service, where the address is a VIP or the proxy chose one.
     pub service: Option<ObjectKey>,
-}
-
-/// Who an address belonged to at the time.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Attribution {
-    Pod(PodIdentity),
-    /// A pod that is gone.
-    Tombstone(PodIdentity),
-    Service(ObjectKey),
-    Node(Name),
-    /// No fact covers the address and the facts are complete.
-    External,
-    Unknown(UnknownReason),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum UnknownReason {
-    FactsNotSynced,
-    /// Inside a pod CIDR or known by an EndpointSlice, but no pod with it was seen yet.
-    PodNotSeenYet,
-    /// Two pods claim it.
-    AddressNotUnique,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-pub struct PodIdentity {
-    pub pod: ObjectKey,
-    pub workload: Workload,
-    pub mesh: Mesh,
-    /// What the destination enforces on the dialled port, where known (`STRICT`, ...).
-    pub node: Name,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Mesh {
-    Sidecar,
-    Ambient,
-    None,
-    Unknown,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
