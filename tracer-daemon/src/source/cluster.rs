@@ -9,10 +9,12 @@ pub mod lower;
 pub mod object;
 
 mod istio;
+mod values;
 
 pub use file::{Facts, FactsError, FactsReport, FileFacts, Place, Remark, read_facts};
-pub use lower::{BadValue, LowerError, lower};
+pub use lower::{LowerError, lower};
 pub use object::{ClusterEvent, Object, ObjectKind, ObjectRef};
+pub use values::BadValue;
 
 /// Where Istio's own configuration stands.
 #[derive(Clone, PartialEq, Eq, Debug)]

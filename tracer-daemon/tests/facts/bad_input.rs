@@ -2,7 +2,8 @@
 
 use crate::{facts, read, skipped};
 use proptest::prelude::*;
-use tracer_daemon::source::cluster::{FactsError, Remark};
+use std::slice;
+use tracer_daemon::source::cluster::{FactsError, IstioInstallation, Remark, read_facts};
 
 /// Document, line and the reason of a malformed text.
 fn malformed(text: &str) -> (usize, usize, String) {
@@ -53,7 +54,7 @@ fn a_malformed_document_is_found_by_its_line() {
 #[test]
 fn a_malformed_document_is_one_clear_line() {
     let (_dir, file) = crate::written("apiVersion: v1\nkind: Service\nspec:\n  ports: 80\n");
-    let said = tracer_daemon::source::cluster::read_facts(&[file.clone()], &Default::default()).expect_err("malformed");
+    let said = read_facts(slice::from_ref(&file), &IstioInstallation::default()).expect_err("malformed");
     let expected = format!(
         "{}: document 1, line 4: expected sequence start, in \"ports: 80\"; correct it, or print the objects again with \
          `kubectl get -o yaml`",

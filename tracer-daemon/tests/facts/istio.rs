@@ -17,9 +17,9 @@ fn object(group: &str, kind: &str, spec: &str) -> String {
 }
 
 fn mesh(name: &str, config: &str) -> String {
-    let config: String = config.lines().map(|line| format!("    {line}\n")).collect();
+    let config = config.replace('\n', "\n    ");
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: istio-system}}\ndata:\n  mesh: |\n{config}"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: istio-system}}\ndata:\n  mesh: |\n    {config}\n"
     )
 }
 

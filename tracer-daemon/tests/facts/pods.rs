@@ -79,7 +79,7 @@ fn a_sidecar_is_a_proxy_container_and_the_injectors_annotation() {
         (&*both, INIT, STATUS, "hostNetwork: true", "none"),
     ];
     for (containers, init_containers, annotations, spec, expected) in cases {
-        let pod = Parts { containers, init_containers, annotations, spec, ..Parts::default() }.pod();
+        let pod = Parts { annotations, containers, init_containers, spec, ..Parts::default() }.pod();
         assert_eq!(named(&pod.enrolment), expected, "{containers} | {init_containers} | {annotations} | {spec}");
     }
 }
@@ -94,7 +94,7 @@ fn the_proxy_has_a_version_and_a_revision() {
     ];
     for (image, expected) in cases {
         let containers = &format!("{{name: istio-proxy, image: '{image}'}}");
-        let pod = Parts { containers, init_containers: INIT, annotations: STATUS, ..Parts::default() }.pod();
+        let pod = Parts { annotations: STATUS, containers, init_containers: INIT, ..Parts::default() }.pod();
         let Enrolment::Sidecar(sidecar) = pod.enrolment else { panic!("expected a sidecar for {image}") };
         let SidecarProxy { version, revision, capture: _ } = *sidecar;
         assert_eq!(version.as_deref(), expected, "{image}");

@@ -54,7 +54,7 @@ fn a_reload_that_fails_keeps_what_is_known() {
 async fn a_change_is_noticed_once() {
     let (_dir, file) = written(pod("a", "10.0.0.1"));
     let mut facts = open(file.clone());
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
     let unchanged = tokio::time::timeout(patience, facts.changed()).await;
     unchanged.expect_err("nothing changed");
 
@@ -80,7 +80,7 @@ async fn a_directory_changes_with_its_files_and_with_the_swap_of_a_mounted_confi
     symlink("..1", at("..data")).expect("a symlink");
     symlink("..data/facts.yaml", at("facts.yaml")).expect("a symlink");
     let mut facts = open(dir.path().to_owned());
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
 
     symlink("..2", at("..tmp")).expect("a symlink");
     fs::rename(at("..tmp"), at("..data")).expect("a rename");
@@ -99,7 +99,7 @@ async fn a_directory_changes_with_its_files_and_with_the_swap_of_a_mounted_confi
 #[tokio::test(start_paused = true)]
 async fn what_can_be_read_once_never_changes() {
     let mut facts = FileFacts::open(&["-".into()], IstioInstallation::default()).expect("facts");
-    let patience = std::time::Duration::from_secs(3600);
+    let patience = std::time::Duration::from_hours(1);
     tokio::time::timeout(patience, facts.changed()).await.expect_err("standard input cannot change");
 }
 

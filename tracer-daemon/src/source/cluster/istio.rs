@@ -7,8 +7,8 @@ pub(super) mod service_entry;
 pub(super) mod sidecar;
 pub(super) mod virtual_service;
 
-use super::lower::values::{Values, name};
 use super::object::ServiceEntryPort;
+use super::values::{Values, name};
 use tracer_engine::mesh::facts::{EntryPort, OutboundPolicy};
 
 /// The type `Port` of Istio's networking API, in ServiceEntry and Sidecar.

@@ -7,16 +7,13 @@ mod endpoint_slice;
 mod node;
 mod pod;
 mod service;
-pub(super) mod values;
 mod workload;
 
-pub use values::BadValue;
-
 use super::object::{ClusterEvent, Metadata, Object, ObjectKind, ObjectRef};
+use super::values::{BadValue, Values, labels, name};
 use super::{IstioInstallation, istio};
 use std::fmt;
 use tracer_engine::mesh::facts::{Delta, Fact, Kind, Namespace, ObjectKey};
-use values::{Values, labels, name};
 
 /// An object that cannot be read, and every reason why.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

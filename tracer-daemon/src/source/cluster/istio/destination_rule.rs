@@ -1,7 +1,7 @@
 //! DestinationRule: how a client's proxy reaches a host.
 
-use crate::source::cluster::lower::values::{Values, export_to, key, labels, name, names, some_name};
 use crate::source::cluster::object::{self, ClientTlsSettings, LoadBalancerSettings};
+use crate::source::cluster::values::{Values, export_to, key, labels, name, names, some_name};
 use tracer_engine::mesh::facts::{ClientTls, ClientTlsMode, DestinationRule, Subset, TrafficPolicy};
 
 pub(in crate::source::cluster) fn lower(of: &object::DestinationRule, to: &mut Values) -> DestinationRule {

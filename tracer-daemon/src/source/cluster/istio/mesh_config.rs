@@ -1,8 +1,8 @@
 //! ConfigMap `istio` or `istio-<rev>`, key `mesh`, with Istio's defaults for what is left out.
 
 use super::outbound_policy;
-use crate::source::cluster::lower::values::{Values, export_to, name, names};
 use crate::source::cluster::object::{self, ConfigMap, Mesh};
+use crate::source::cluster::values::{Values, export_to, name, names};
 use std::time::Duration;
 use tracer_engine::mesh::facts::{ExportTo, MeshConfig, OutboundPolicy};
 use tracer_engine::net::Name;

@@ -1,7 +1,7 @@
 //! PeerAuthentication and AuthorizationPolicy.
 
-use crate::source::cluster::lower::values::{Values, key, labels};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, key, labels};
 use tracer_engine::mesh::facts::{AuthorizationPolicy, MtlsMode, PeerAuthentication};
 
 pub(in crate::source::cluster) fn peer_authentication(

@@ -1,8 +1,8 @@
 //! ServiceEntry: hosts that the mesh knows beyond its Services.
 
 use super::entry_port;
-use crate::source::cluster::lower::values::{Values, export_to, key, labels, name, names, some_name};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, export_to, key, labels, name, names, some_name};
 use tracer_engine::mesh::facts::{Location, Resolution, ServiceEntry, WorkloadEntry};
 
 pub(in crate::source::cluster) fn lower(of: &object::ServiceEntry, to: &mut Values) -> ServiceEntry {

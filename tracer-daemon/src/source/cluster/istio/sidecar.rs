@@ -1,8 +1,8 @@
 //! Sidecar: what a workload's proxy sees and serves.
 
 use super::{entry_port, outbound_policy};
-use crate::source::cluster::lower::values::{Values, key, labels, names, some_name};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, key, labels, names, some_name};
 use std::net::IpAddr;
 use tracer_engine::mesh::facts::{EgressListener, IngressListener, Sidecar};
 

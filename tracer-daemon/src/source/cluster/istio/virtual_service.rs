@@ -1,7 +1,7 @@
 //! VirtualService: where requests to a host are led.
 
-use crate::source::cluster::lower::values::{Values, export_to, key, labels, name, names, some_name};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, export_to, key, labels, name, names, some_name};
 use tracer_engine::mesh::facts::{Destination, HttpMatch, HttpRoute, L4Match, L4Route, StringMatch, VirtualService};
 
 pub(in crate::source::cluster) fn lower(of: &object::VirtualService, to: &mut Values) -> VirtualService {

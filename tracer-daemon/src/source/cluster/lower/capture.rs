@@ -3,8 +3,8 @@
 //! The arguments are what was done: the injector renders them from annotations and mesh-wide values alike. `-k` and
 //! `-c` name interfaces, which no rule asks for.
 
-use super::values::Values;
 use crate::source::cluster::object::Annotations;
+use crate::source::cluster::values::Values;
 use smallvec::smallvec;
 use std::collections::HashMap;
 use tracer_engine::mesh::facts::{Capture, InterceptionMode, Selection};

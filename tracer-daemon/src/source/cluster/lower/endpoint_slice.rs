@@ -1,7 +1,7 @@
 //! EndpointSlice: who stands behind a Service.
 
-use super::values::{Values, key, name};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, key, name};
 use tracer_engine::mesh::facts::{EndpointSlice, ObjectKey, SliceEndpoint, SlicePort};
 
 const SERVICE: &str = "kubernetes.io/service-name";

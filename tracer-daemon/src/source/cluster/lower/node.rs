@@ -1,7 +1,7 @@
 //! Node: whose addresses are a node's, and which ranges are its pods'.
 
-use super::values::{Values, name};
 use crate::source::cluster::object;
+use crate::source::cluster::values::{Values, name};
 use smallvec::SmallVec;
 use tracer_engine::mesh::facts::Node;
 

@@ -1,8 +1,8 @@
 //! Pod: who has an address, and how far the mesh has it.
 
-use super::values::{Values, key, labels, name, some_name};
 use super::{capture, workload};
 use crate::source::cluster::object::{self, Container, Metadata, PodSpec, PodStatus};
+use crate::source::cluster::values::{Values, key, labels, name, some_name};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use tracer_engine::mesh::facts::{Enrolment, Pod, SidecarProxy, Timestamp};

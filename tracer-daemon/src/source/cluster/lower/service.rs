@@ -1,7 +1,7 @@
 //! Service: names, virtual addresses and ports.
 
-use super::values::{Values, export_to, key, labels, name};
 use crate::source::cluster::object::{self, IntOrString};
+use crate::source::cluster::values::{Values, export_to, key, labels, name};
 use smallvec::SmallVec;
 use tracer_engine::mesh::facts::{Service, ServiceKind, ServicePort, TargetPort};
 

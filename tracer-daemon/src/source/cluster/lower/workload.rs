@@ -1,7 +1,7 @@
 //! The workload that a pod belongs to, from its owner's name alone: ReplicaSets and Jobs are not asked for.
 
-use super::values::name;
 use crate::source::cluster::object::Metadata;
+use crate::source::cluster::values::name;
 use tracer_engine::mesh::facts::{Workload, WorkloadKind};
 
 pub(super) fn of(metadata: &Metadata) -> Workload {

@@ -1,6 +1,6 @@
 //! Reads single values and keeps account of those that cannot be read, so that one pass names them all.
 
-use crate::source::cluster::object::{self, Metadata};
+use super::object::{self, Metadata};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,46 +19,46 @@ pub struct BadValue {
 }
 
 #[derive(Default)]
-pub(in crate::source::cluster) struct Values {
+pub(super) struct Values {
     bad: Vec<BadValue>,
 }
 
 impl Values {
-    pub(in crate::source::cluster) fn bad(&mut self, field: impl Into<String>, value: &str, why: &str) {
+    pub(super) fn bad(&mut self, field: impl Into<String>, value: &str, why: &str) {
         self.bad.push(BadValue { field: field.into(), value: value.to_owned(), why: why.to_owned() });
     }
 
-    pub(in crate::source::cluster) fn into_bad(self) -> Vec<BadValue> {
+    pub(super) fn into_bad(self) -> Vec<BadValue> {
         self.bad
     }
 
-    pub(in crate::source::cluster) fn ip(&mut self, field: &str, text: &str) -> Option<IpAddr> {
+    pub(super) fn ip(&mut self, field: &str, text: &str) -> Option<IpAddr> {
         let ip = text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
         self.some(ip, field, text, "is no ip address")
     }
 
     /// A CIDR, or an address as a range of one.
-    pub(in crate::source::cluster) fn range(&mut self, field: &str, text: &str) -> Option<IpNet> {
+    pub(super) fn range(&mut self, field: &str, text: &str) -> Option<IpNet> {
         let range = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
         self.some(range, field, text, "is neither an ip address nor a range such as 10.0.0.0/8")
     }
 
-    pub(in crate::source::cluster) fn port(&mut self, field: &str, number: i64) -> Option<u16> {
+    pub(super) fn port(&mut self, field: &str, number: i64) -> Option<u16> {
         let port = u16::try_from(number).ok().filter(|port| *port != 0);
         self.some(port, field, &number.to_string(), "is no port: 1 to 65535")
     }
 
-    pub(in crate::source::cluster) fn port_text(&mut self, field: &str, text: &str) -> Option<u16> {
+    pub(super) fn port_text(&mut self, field: &str, text: &str) -> Option<u16> {
         let port = text.parse().ok().filter(|port| *port != 0);
         self.some(port, field, text, "is no port: 1 to 65535")
     }
 
     /// Absent and null are the epoch: older than everything, as Go's zero time is.
-    pub(in crate::source::cluster) fn created(&mut self, metadata: &Metadata) -> Timestamp {
+    pub(super) fn created(&mut self, metadata: &Metadata) -> Timestamp {
         self.time("metadata.creationTimestamp", &metadata.creation_timestamp).unwrap_or_default()
     }
 
-    pub(in crate::source::cluster) fn time(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+    pub(super) fn time(&mut self, field: &str, text: &str) -> Option<Timestamp> {
         if text.is_empty() {
             return None;
         }
@@ -67,18 +67,13 @@ impl Values {
     }
 
     /// Absent: TCP, as in Kubernetes.
-    pub(in crate::source::cluster) fn transport(&mut self, field: &str, text: &str) -> Transport {
+    pub(super) fn transport(&mut self, field: &str, text: &str) -> Transport {
         let known = [("", Transport::Tcp), ("TCP", Transport::Tcp), ("UDP", Transport::Udp), ("SCTP", Transport::Sctp)];
         self.one_of(field, text, &known).unwrap_or(Transport::Tcp)
     }
 
     /// One of the spellings that an enumeration has.
-    pub(in crate::source::cluster) fn one_of<T: Copy>(
-        &mut self,
-        field: &str,
-        text: &str,
-        known: &[(&str, T)],
-    ) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(&mut self, field: &str, text: &str, known: &[(&str, T)]) -> Option<T> {
         if let Some((_, value)) = known.iter().find(|(spelling, _)| *spelling == text) {
             return Some(*value);
         }
@@ -87,11 +82,7 @@ impl Values {
         None
     }
 
-    pub(in crate::source::cluster) fn selector(
-        &mut self,
-        field: &str,
-        selector: &object::LabelSelector,
-    ) -> LabelSelector {
+    pub(super) fn selector(&mut self, field: &str, selector: &object::LabelSelector) -> LabelSelector {
         let object::LabelSelector { match_labels, match_expressions } = selector;
         let known = [
             ("In", LabelOperator::In),
@@ -116,32 +107,29 @@ impl Values {
     }
 }
 
-pub(in crate::source::cluster) fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::from(text)
 }
 
-pub(in crate::source::cluster) fn names(texts: &[String]) -> Vec<Name> {
+pub(super) fn names(texts: &[String]) -> Vec<Name> {
     texts.iter().map(|text| name(text)).collect()
 }
 
 /// `None` for what was left out.
-pub(in crate::source::cluster) fn some_name(text: &str) -> Option<Name> {
+pub(super) fn some_name(text: &str) -> Option<Name> {
     (!text.is_empty()).then(|| name(text))
 }
 
-pub(in crate::source::cluster) fn labels(of: &BTreeMap<String, String>) -> Labels {
+pub(super) fn labels(of: &BTreeMap<String, String>) -> Labels {
     of.iter().map(|(key, value)| (name(key), name(value))).collect()
 }
 
-pub(in crate::source::cluster) fn key(metadata: &Metadata) -> ObjectKey {
+pub(super) fn key(metadata: &Metadata) -> ObjectKey {
     ObjectKey { namespace: name(&metadata.namespace), name: name(&metadata.name) }
 }
 
 /// `exportTo` of an object in `namespace`. Empty is absent: the mesh default holds. `.` among others is the namespace.
-pub(in crate::source::cluster) fn export_to<'t>(
-    of: impl IntoIterator<Item = &'t str>,
-    namespace: &str,
-) -> Option<ExportTo> {
+pub(super) fn export_to<'t>(of: impl IntoIterator<Item = &'t str>, namespace: &str) -> Option<ExportTo> {
     let of: Vec<_> = of.into_iter().map(str::trim).filter(|to| !to.is_empty()).collect();
     match &*of {
         [] => None,
