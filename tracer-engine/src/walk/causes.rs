@@ -112,7 +112,13 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
     let is_target =
         of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.datagram);
     let declared_in_sight = headless.clone().any(|(service, _, _)| seen(service));
-    let is_vip = matches!(journey.dialled, Occupant::Service(service) if service.port(dialled).is_some());
+    let vip = match journey.dialled {
+        Occupant::Service(service) => {
+            service.port(dialled).filter(|port| port.protocol != Protocol::Udp).map(|_| service)
+        }
+        _ => None,
+    };
+    let hidden = headless.clone().any(|(service, _, _)| !seen(service)) || vip.is_some_and(|service| !seen(service));
     let wildcard = route.bind == Some(Bind::Wildcard);
     [
         (wildcard && route.for_http && !route.http_chain, Cause::NonHttpOnHttpNamedPort),
@@ -121,10 +127,10 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
             Cause::HttpNamedHeadlessPort,
         ),
         (is_target && !declared_in_sight, Cause::TargetPortDialled),
-        (headless.clone().any(|(service, _, _)| !seen(service)), Cause::ServiceNotVisible),
+        (hidden, Cause::ServiceNotVisible),
         (route.host == HostMatch::DialledIp, Cause::HostIsPodIp),
         (route.host == HostMatch::Unknown, Cause::HostUnknown),
-        (headless.next().is_none() && !is_target && !is_vip, Cause::PortUndeclared),
+        (headless.next().is_none() && !is_target && vip.is_none(), Cause::PortUndeclared),
     ]
     .into_iter()
     .filter_map(|(holds, cause)| holds.then_some(cause))

@@ -211,6 +211,9 @@ fn an_external_name_is_another_name_of_its_host() {
     );
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9200", http("alias.app")), Reason::HostBalanced);
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9200", http("alias")), Reason::HostBalanced);
+    mesh.virtual_service("app/alias", &["alias"], |service| service.http = vec![route(to("es", None))]);
+    assert_eq!(mesh.reason("app/client", "10.0.0.2:9200", http("alias")), Reason::HostMatched, "routes of its own");
+    assert_eq!(mesh.reason("app/client", "10.0.0.2:9200", http("web")), Reason::HostBalanced);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod index;
 mod listeners;
 mod mesh;
 mod policy;
+mod random;
 mod security;
 mod unknown;
 mod visibility;

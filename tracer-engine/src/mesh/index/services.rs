@@ -126,12 +126,12 @@ impl Services {
         if service.registry == Registry::ServiceEntry && !service.selector.0.is_empty() {
             push(&mut self.selecting, service.key.namespace.clone(), service);
         }
-        if service.alias_of.is_some() {
-            return;
-        }
         for port in &service.ports {
             let on_port = self.ports.entry(port.number).or_default();
             push(&mut on_port.namespaces, service.key.namespace.clone(), service);
+            if service.alias_of.is_some() {
+                continue;
+            }
             if matches!(port.protocol, Protocol::Http | Protocol::Http2) {
                 push(&mut on_port.http, service.key.namespace.clone(), service);
             }

@@ -82,7 +82,8 @@ fn offers<'a>(scope: &Scope<'a>, egress: Egress<'a>, to: Endpoint, bind: Bind) -
     let offer = |service: &'a Arc<RegistryService>, port: &'a Port| -> Option<Offer<'a>> {
         let protocol = egress.port().map_or(port.protocol, |own| Protocol::parse(&own.protocol));
         let (at, cidr) = binds(service, port, protocol, egress, to)?;
-        let rank = (at == bind && scope.imports(egress, service)).then(|| scope.export_rank(service))??;
+        let counts = at == bind && service.alias_of.is_none() && scope.imports(egress, service);
+        let rank = counts.then(|| scope.export_rank(service))??;
         Some(Offer { rank, service, port, protocol, cidr })
     };
     if egress.port().is_some() {

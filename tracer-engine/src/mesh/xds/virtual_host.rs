@@ -110,17 +110,20 @@ impl<'a> Sight<'_, 'a> {
         aliases.flat_map(move |target| index.services_named(target))
     }
 
-    /// Of those in sight with an HTTP or auto port of this number, the one that Istio takes.
+    /// Of those in sight with an HTTP or auto port of this number, the one that Istio takes. An ExternalName counts
+    /// with a VirtualService of its own only.
     fn pick(&self, services: impl Iterator<Item = &'a Arc<RegistryService>>) -> Option<VirtualHost<'a>> {
         let scope = self.scope;
         let in_sight = services.filter_map(|service| {
             let port = service.port(self.port).filter(|port| port.protocol.is_http_or_sniffed())?;
             let rank = scope.imports(self.egress, service).then(|| scope.export_rank(service))??;
-            (service.alias_of.is_none()).then_some((rank, service, port))
+            let routes = routes(scope, self.egress, service, self.port);
+            (service.alias_of.is_none() || routes.is_some()).then_some((rank, service, port, routes))
         });
-        let (_, service, port) = in_sight.min_by(|a, b| (a.0, a.1.seniority()).cmp(&(b.0, b.1.seniority())))?;
-        let routes = routes(scope, self.egress, service, self.port);
-        Some(VirtualHost::Service { service, port, routes })
+        let first = in_sight.min_by(|a, b| {
+            (a.1.alias_of.is_none(), a.0, a.1.seniority()).cmp(&(b.1.alias_of.is_none(), b.0, b.1.seniority()))
+        });
+        first.map(|(_, service, port, routes)| VirtualHost::Service { service, port, routes })
     }
 
     /// `separateVSHostsAndServices`: a host that is no Service's on this port. On port 80 every VirtualService counts,
