@@ -5,10 +5,11 @@ mod facts;
 mod probes;
 mod scope;
 mod sinks;
+mod tape;
 mod thread;
 mod watch;
 
-use crate::clock;
+use crate::clock::{self, Epoch};
 use crate::command::Failure;
 use crate::config::{Config, JournalConfig};
 use crate::lifecycle::{Ready, Stop};
@@ -19,15 +20,18 @@ use crate::sink::live::{self, Hub, Socket};
 use crate::sink::metrics;
 use crate::sink::wire::Origin;
 use crate::source::kernel::{Kernel, KernelError};
+use crate::source::tape::TapeHeader;
 use facts::FactsPump;
 use probes::ProbePump;
 use scope::Scope;
 use sinks::Sinks;
 use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
+use tape::Tape;
 use thread::{EngineThread, Message};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle as Task;
+use tracer_engine::net::Ktime;
 use tracing::{error, info};
 use watch::Watch;
 
@@ -42,6 +46,7 @@ pub struct App {
     facts: Task<()>,
     engine: Thread<()>,
     journal: Option<Thread<()>>,
+    tape: Option<Thread<()>>,
     live: Task<()>,
     http: Task<()>,
     hub: Arc<Hub>,
@@ -51,7 +56,7 @@ pub struct App {
 impl App {
     /// Opens what can be refused first (addresses, files, facts), attaches the probes last.
     pub async fn start(config: Config, stop: &Stop) -> Result<Self, Failure> {
-        let Config { node, facts, istio, kernel, engine, scope, journal, listen, socket } = config;
+        let Config { node, facts, istio, kernel, engine, scope, journal, tape, listen, socket } = config;
         let origin = Arc::new(Origin { node, started: clock::wall() });
         let ready = Ready::new();
         let facts_block = ready.block("the facts");
@@ -69,6 +74,21 @@ impl App {
             max_series: metrics::Options::MAX_SERIES,
             started: origin.started,
             kernel: release.clone(),
+        };
+        let (tape, tape_thread) = match tape {
+            Some(path) => {
+                let header = TapeHeader {
+                    kernel: release.clone(),
+                    node: origin.node.to_string(),
+                    boot: Epoch::now().at(Ktime(0)),
+                    istio: istio.clone(),
+                    verdict_deadline: engine.verdict_deadline,
+                    stall_deadline: engine.stall_deadline,
+                };
+                let (tape, thread) = Tape::start(path, &header).map_err(Failure::unreached)?;
+                (Some(tape), Some(thread))
+            }
+            None => (None, None),
         };
         let (recorder, board, exposition) = metrics::new(&options);
         let hub = Hub::new(Arc::clone(&origin));
@@ -92,11 +112,11 @@ impl App {
         };
         let (inputs, batches) = mpsc::channel(BATCHES);
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
-        let engine = EngineThread::new(engine, Scope::new(scope, Arc::clone(&origin.node)), sinks)
+        let engine = EngineThread::new(engine, Scope::new(scope, Arc::clone(&origin.node)), tape, sinks)
             .start(batches)
             .map_err(Failure::unreached)?;
         // The engine is there and the channel is empty: this cannot wait.
-        let told = inputs.send(Message::Facts { deltas: first, block: Some(facts_block) }).await;
+        let told = inputs.send(Message::Facts { changes: first, block: Some(facts_block) }).await;
         if told.is_err() {
             return Err(Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above")));
         }
@@ -122,6 +142,7 @@ impl App {
             facts: tokio::spawn(facts.run(inputs, stop.clone())),
             engine,
             journal,
+            tape: tape_thread,
             live: tokio::spawn(live::serve(socket, live, stop.clone())),
             http: tokio::spawn(listener.serve(answers, stop.clone())),
             hub,
@@ -140,7 +161,7 @@ impl App {
 
     /// After `Stop`: each part ends when everything before it has, and what was taken in comes out.
     pub async fn finish(self) {
-        let Self { probes, facts, engine, journal, live, http, hub, watch } = self;
+        let Self { probes, facts, engine, journal, tape, live, http, hub, watch } = self;
         if !probes.is_finished() {
             joined(
                 "probes",
@@ -154,8 +175,10 @@ impl App {
         joined("facts", facts.await);
         ended("engine", engine).await;
         hub.close();
-        if let Some(journal) = journal {
-            ended("journal", journal).await;
+        for (part, thread) in [("journal", journal), ("tape", tape)] {
+            if let Some(thread) = thread {
+                ended(part, thread).await;
+            }
         }
         joined("live", live.await);
         joined("http", http.await);

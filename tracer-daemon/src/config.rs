@@ -19,6 +19,7 @@ pub struct Config {
     pub engine: tracer_engine::Config,
     pub scope: ScopeConfig,
     pub journal: Option<JournalConfig>,
+    pub tape: Option<PathBuf>,
     pub listen: SocketAddr,
     pub socket: PathBuf,
 }
@@ -61,6 +62,7 @@ impl TryFrom<RunArgs> for Config {
             facts,
             journal,
             journal_size,
+            tape,
             listen,
             socket,
             node_name,
@@ -103,6 +105,7 @@ impl TryFrom<RunArgs> for Config {
             },
             scope,
             journal: journal.map(|path| JournalConfig { target: target(&path), size: journal_size.0 }),
+            tape,
             listen,
             socket,
         })

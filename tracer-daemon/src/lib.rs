@@ -8,4 +8,5 @@ pub mod config;
 pub mod source;
 pub mod sink;
 pub mod command;
+pub mod replay;
 pub mod app;

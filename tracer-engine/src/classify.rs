@@ -116,6 +116,16 @@ impl Classifier {
         Some(Box::new(Opinion { verdict, ..case.opinion(&open) }))
     }
 
+    /// What is known of a flow that has no verdict, now that nothing more will be.
+    pub fn last_word(&mut self, index: &Index, flow: &FlowView<'_>, now: Ktime) -> Option<Box<Opinion>> {
+        let reporter = reporter(flow)?;
+        if flow.told || flow.connecting() {
+            return None;
+        }
+        let case = self.case(index, flow, reporter, now, false);
+        Some(Box::new(case.opinion(&case.open())))
+    }
+
     fn case<'a, 'v>(
         &mut self,
         index: &Index,

@@ -97,6 +97,18 @@ impl Engine {
         }
     }
 
+    /// No more inputs come: each flow that has no verdict yet gets the one that is known by now. That something was not
+    /// seen proves nothing here, and a SYN that is still unanswered is nobody's failure.
+    pub fn drain(&mut self, emit: &mut impl FnMut(Record)) {
+        let now = self.now;
+        while let Some((key, _)) = self.flows.pop_due(Ktime(u64::MAX)) {
+            let Some(flow) = self.flows.view(key) else { continue };
+            if let Some(opinion) = self.classifier.last_word(&self.index, &flow, now) {
+                emit(Record::Flow(Box::new(opinion.record(&self.index, &flow, now, None))));
+            }
+        }
+    }
+
     /// When the next `Input::Tick` is wanted.
     pub fn next_tick(&self) -> Option<Ktime> {
         self.flows.next_due()
@@ -126,13 +138,13 @@ impl Engine {
     fn advance(&mut self, to: Ktime, emit: &mut impl FnMut(Record)) {
         self.now = self.now.max(to);
         for _ in 0..SLICE {
-            let Some(key) = self.flows.pop_due(self.now) else { return };
-            self.judge(key, emit);
+            // As of when it was due: what is said does not depend on how often the caller ticks.
+            let Some((key, at)) = self.flows.pop_due(self.now) else { return };
+            self.judge(key, at, emit);
         }
     }
 
-    fn judge(&mut self, key: LegKey, emit: &mut impl FnMut(Record)) {
-        let now = self.now;
+    fn judge(&mut self, key: LegKey, now: Ktime, emit: &mut impl FnMut(Record)) {
         let told = self.flows.told(key);
         let Some(flow) = self.flows.view(key) else { return };
         let judgement = self.classifier.judge(&self.index, &flow, now);

@@ -1,11 +1,10 @@
 //! From facts files to the engine: once at start, and again whenever the files change.
 
-use super::thread::Message;
+use super::thread::{Change, Message};
 use crate::lifecycle::Stop;
 use crate::source::cluster::{FactsError, FileFacts, IstioInstallation, lower};
 use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
-use tracer_engine::mesh::facts::Delta;
 use tracing::{info, warn};
 
 pub(super) struct FactsPump {
@@ -19,16 +18,16 @@ impl FactsPump {
     }
 
     /// What changed since the last time; an object with a value that cannot be read is left out and named.
-    pub(super) fn load(&mut self) -> Result<Vec<Delta>, FactsError> {
-        let mut deltas = Vec::new();
+    pub(super) fn load(&mut self) -> Result<Vec<Change>, FactsError> {
+        let mut changes = Vec::new();
         for event in self.files.load()? {
             match lower(&event, &self.istio) {
-                Ok(delta) => deltas.extend(delta),
+                Ok(delta) => changes.extend(delta.map(|delta| Change { event, delta })),
                 Err(error) => warn!("facts: {error}; the object is left out"),
             }
         }
         self.files.report().log();
-        Ok(deltas)
+        Ok(changes)
     }
 
     pub(super) async fn run(mut self, engine: Sender<Message>, stop: Stop) {
@@ -38,9 +37,9 @@ impl FactsPump {
                 () = self.files.changed() => {}
             }
             match tokio::task::block_in_place(|| self.load()) {
-                Ok(deltas) => {
-                    info!("facts changed: {} objects differ", deltas.len());
-                    if engine.send(Message::Facts { deltas, block: None }).await.is_err() {
+                Ok(changes) => {
+                    info!("facts changed: {} objects differ", changes.len());
+                    if engine.send(Message::Facts { changes, block: None }).await.is_err() {
                         return;
                     }
                 }

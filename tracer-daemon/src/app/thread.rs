@@ -3,8 +3,11 @@
 
 use super::scope::Scope;
 use super::sinks::Sinks;
+use super::tape::Tape;
 use crate::clock;
 use crate::lifecycle::BlockReady;
+use crate::source::cluster::ClusterEvent;
+use crate::source::tape::Recorded;
 use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -21,7 +24,7 @@ use tracer_engine::{Config, Engine};
 pub(super) enum Message {
     Events(Vec<SocketEvent>),
     Facts {
-        deltas: Vec<Delta>,
+        changes: Vec<Change>,
         /// Readiness waits until the engine knows these.
         block: Option<BlockReady>,
     },
@@ -29,10 +32,18 @@ pub(super) enum Message {
     Lost(u64),
 }
 
+/// What the cluster said, and what it means to the engine.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) event: ClusterEvent,
+    pub(super) delta: Delta,
+}
+
 #[derive(Debug)]
 pub(super) struct EngineThread {
     engine: Engine,
     scope: Scope,
+    tape: Option<Tape>,
     sinks: Sinks,
     /// The latest time that the engine was told.
     told: Ktime,
@@ -44,8 +55,8 @@ const ON_ITS_WAY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
 
 impl EngineThread {
-    pub(super) fn new(config: Config, scope: Scope, sinks: Sinks) -> Self {
-        Self { engine: Engine::new(config), scope, sinks, told: clock::ktime() }
+    pub(super) fn new(config: Config, scope: Scope, tape: Option<Tape>, sinks: Sinks) -> Self {
+        Self { engine: Engine::new(config), scope, tape, sinks, told: clock::ktime() }
     }
 
     /// Runs until every sender is gone. Must be called within a tokio runtime: its timer wakes the thread.
@@ -57,10 +68,10 @@ impl EngineThread {
                 match runtime.block_on(async { tokio::time::timeout(wait, batches.recv()).await }) {
                     Ok(Some(message)) => self.take(message),
                     Ok(None) => break,
-                    Err(_) => self.tick(Ktime(clock::ktime().0.saturating_sub(ON_ITS_WAY.as_nanos() as u64))),
+                    Err(_) => self.idle(),
                 }
             }
-            self.tick(clock::ktime());
+            self.end();
         })
     }
 
@@ -75,19 +86,22 @@ impl EngineThread {
                 self.told = self.told.max(last);
                 for event in events {
                     if self.scope.covers(&event.socket) {
+                        self.record(|| Recorded::Socket(event.clone()));
                         self.tell(Input::Socket(event));
                     }
                 }
                 // While events keep coming, theirs is the time that counts: a deadline must not overtake what is
                 // queued behind them.
                 if self.engine.next_tick().is_some_and(|due| due <= last) {
-                    self.tell(Input::Tick(last));
+                    self.tick(last);
                 }
             }
-            Message::Facts { deltas, block } => {
+            Message::Facts { changes, block } => {
                 let at = clock::ktime();
-                for delta in deltas {
+                self.told = self.told.max(at);
+                for Change { event, delta } in changes {
                     self.scope.learn(&delta);
+                    self.record(|| Recorded::Cluster { at, event });
                     self.tell(Input::Facts { at, delta });
                 }
                 drop(block);
@@ -96,16 +110,40 @@ impl EngineThread {
                 // Not now: what is due by now must not be judged before the loss is known.
                 let at = self.told;
                 self.sinks.lost(at, count);
+                self.record(|| Recorded::Lost { at, count });
                 self.tell(Input::Lost { at, count });
             }
         }
         self.sinks.flush(clock::ktime());
     }
 
+    fn idle(&mut self) {
+        let now = clock::ktime();
+        let until = Ktime(now.0.saturating_sub(ON_ITS_WAY.as_nanos() as u64));
+        if self.engine.next_tick().is_some_and(|due| due <= until) {
+            self.tick(until);
+        }
+        self.sinks.flush(now);
+    }
+
+    /// Nothing comes any more: flows without a verdict get the one that is known by now.
+    fn end(&mut self) {
+        self.tick(clock::ktime());
+        let Self { engine, sinks, .. } = self;
+        engine.drain(&mut |record: Record| sinks.record(record));
+        sinks.flush(self.told);
+    }
+
     fn tick(&mut self, now: Ktime) {
         self.told = self.told.max(now);
+        self.record(|| Recorded::Tick(now));
         self.tell(Input::Tick(now));
-        self.sinks.flush(now);
+    }
+
+    fn record(&mut self, input: impl FnOnce() -> Recorded) {
+        if let Some(tape) = &mut self.tape {
+            tape.record(input());
+        }
     }
 
     fn tell(&mut self, input: Input) {

@@ -1,0 +1,164 @@
+//! One performance: a mesh, the daemon beside it, and every recorded call.
+
+use crate::judge::client;
+use crate::perspective;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tracer_daemon::sink::wire::{self, Line, Record};
+use tracer_engine::net::NetNs;
+use tracer_lab::{Call, CallResult, Mesh, Options, PodName};
+
+/// Two meshes have pods of the same addresses, and the daemon sees the whole kernel.
+static ALONE: Mutex<()> = Mutex::new(());
+
+pub(crate) struct Performance {
+    pub(crate) scenes: Vec<Scene>,
+    pub(crate) pods: Vec<PodSeen>,
+    pub(crate) tape: PathBuf,
+    journal: Vec<Record>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// A call and what its application saw of it.
+pub(crate) struct Scene {
+    pub(crate) call: Call,
+    pub(crate) result: CallResult,
+}
+
+pub(crate) struct PodSeen {
+    pub(crate) name: PodName,
+    pub(crate) ip: std::net::Ipv4Addr,
+    pub(crate) netns: NetNs,
+}
+
+struct Daemon {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Performance {
+    pub(crate) fn of(name: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mesh = Mesh::up(name, &Options::default()).unwrap_or_else(|error| panic!("{error:#}"));
+        let daemon = Daemon::start(name, &mesh.facts());
+        let results =
+            mesh.call_all(mesh.calls(), Duration::from_millis(60)).unwrap_or_else(|error| panic!("{error:#}"));
+        let scenes = mesh.calls().iter().cloned().zip(results).map(|(call, result)| Scene { call, result }).collect();
+        let pods = mesh.pods().iter().map(|pod| PodSeen {
+            name: pod.name().clone(),
+            ip: pod.ip(),
+            netns: NetNs(u32::try_from(pod.netns_inode()).expect("inode numbers of namespaces are 32 bits wide")),
+        });
+        let pods = pods.collect();
+        let folder = daemon.stop();
+        let mut journal = journal(&folder.join("flows.jsonl"));
+        // The last word on a flow is its verdict: what hung and what was revised came before it.
+        journal.reverse();
+        Self { scenes, pods, tape: folder.join("tape.jsonl"), journal, _alone: alone }
+    }
+
+    pub(crate) fn told_of(&self, scene: &Scene) -> Option<&Record> {
+        self.journal.iter().find(|record| scene.is_told_by(record))
+    }
+
+    /// The clients' ends of the connections by which this call reached `pod`.
+    pub(crate) fn legs_to(&self, scene: &Scene, pod: &PodSeen) -> Vec<SocketAddr> {
+        let Some(record) = self.told_of(scene) else { return Vec::new() };
+        let legs = record.legs.iter().filter(|leg| leg.kind == "upstream" || leg.kind == "app");
+        let legs = legs.map(|leg| (address(&leg.client), address(&leg.server)));
+        // A VIP leads anywhere; the handshake's other end says where, and with it the record of that pod.
+        let there = legs.filter(|(_, server)| server.ip() == pod.ip || scene.call.request.to.ip() == server.ip());
+        there.map(|(client, _)| client).collect()
+    }
+
+    /// With `MESH_TRACER_KEEP_TAPES` this tape becomes the golden one.
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
+    pub(crate) fn keep_tape(&self, mesh: &str) {
+        if std::env::var_os("MESH_TRACER_KEEP_TAPES").is_none() {
+            return;
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tapes").join(mesh);
+        fs::create_dir_all(&folder).expect("tests/tapes can be written");
+        fs::copy(&self.tape, folder.join("input.jsonl")).expect("the tape can be copied");
+        let mut told = perspective::play(&self.tape, |_| true);
+        told.reverse();
+        let told: String = told.iter().map(|record| wire::write(record).to_string()).collect();
+        fs::write(folder.join("expected.jsonl"), told).expect("tests/tapes can be written");
+    }
+}
+
+impl Scene {
+    /// The record is about this call's own connection.
+    pub(crate) fn is_told_by(&self, record: &Record) -> bool {
+        let dialled = SocketAddr::new(record.server.ip, record.server.port);
+        self.result.local == Some(client(record)) && self.call.request.to == dialled
+    }
+}
+
+impl Daemon {
+    fn start(mesh: &str, facts: &Path) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("mesh-{mesh}"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder).expect("the folder of the last run can be removed");
+        }
+        fs::create_dir_all(&folder).expect("a folder for this run");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+        command.args(["run", "--node-name", "node-1", "--journal", "flows.jsonl", "--tape", "tape.jsonl"]);
+        // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
+        command.args(["--socket", "flows.sock", "--listen", "127.0.0.1:0", "--facts"]).arg(facts);
+        let child = command.current_dir(&folder).stderr(Stdio::piped()).spawn().expect("mesh-tracer starts");
+        let mut daemon = Self { child, folder };
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// It says so itself, in its log.
+    fn wait_until_ready(&mut self) {
+        let mut log = BufReader::new(self.child.stderr.take().expect("a piped stderr"));
+        let mut said = String::new();
+        while log.read_line(&mut said).expect("a readable log") > 0 {
+            if said.lines().last().is_some_and(|line| line.contains("tracing on")) {
+                // Read on, or the daemon would stop at a full pipe.
+                let mut rest = File::create(self.folder.join("log")).expect("a log file");
+                std::thread::spawn(move || std::io::copy(&mut log, &mut rest));
+                return;
+            }
+        }
+        panic!("mesh-tracer did not become ready:\n{said}");
+    }
+
+    fn stop(mut self) -> PathBuf {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success(), "the daemon ended before it was asked to");
+        let ended = self.child.wait().expect("the daemon ends");
+        assert!(ended.success(), "the daemon ended with {ended}: see {}", self.folder.join("log").display());
+        std::mem::take(&mut self.folder)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn journal(path: &Path) -> Vec<Record> {
+    let mut text = String::new();
+    File::open(path).expect("a journal").read_to_string(&mut text).expect("a journal is text");
+    let lines = text.lines().map(|line| wire::read(line).unwrap_or_else(|garbage| panic!("{garbage}: {line}")));
+    let records = lines.map(|line| match line {
+        Line::Record(record) => *record,
+        Line::Lost(loss) => panic!("something was lost: {loss:?}"),
+    });
+    records.collect()
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no address"))
+}
