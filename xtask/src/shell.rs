@@ -34,9 +34,18 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// The folders of PATH, then the ones where administration programs live: `su` leaves those out.
 pub(crate) fn search_path() -> Vec<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "the one place of xtask that reads the environment")]
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place of xtask that reads the environment")]
     let given = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&given).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
+}
+
+/// What `cargo run` tells xtask of the package xtask. A cargo that we start must not hear it: build scripts that listen
+/// to these names would run again each time, in turns with the cargo that a person starts.
+pub(crate) fn of_this_package() -> Vec<OsString> {
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place of xtask that reads the environment")]
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let ours = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    names.filter(|name| ours.iter().any(|prefix| name.to_string_lossy().starts_with(prefix))).collect()
 }
 
 pub(crate) fn on_path(program: &str) -> bool {

@@ -40,6 +40,9 @@ impl Workspace {
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut cargo = Command::new("cargo");
         cargo.args(args).current_dir(&self.root).env("PATH", self.path());
+        for name in shell::of_this_package() {
+            cargo.env_remove(name);
+        }
         cargo
     }
 
