@@ -5,7 +5,6 @@
 
 pub mod outcome;
 
-mod ambient;
 mod causes;
 mod caveats;
 mod destination;

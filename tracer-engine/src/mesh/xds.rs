@@ -4,6 +4,5 @@
 pub(crate) mod client_tls;
 pub(crate) mod cluster;
 pub(crate) mod listener;
-pub(crate) mod tcp_chain;
 pub(crate) mod virtual_host;
 pub(crate) mod virtual_service;

@@ -1,5 +1,7 @@
 //! The walk at the destination, D1 to D3: what becomes of the bytes that arrive at a pod.
 
+mod ambient;
+
 use super::outcome::{Arrival, ArrivalEnd, Sends};
 use crate::mesh::capture;
 use crate::mesh::facts::{Enrolment, MtlsMode, Pod};
@@ -46,7 +48,7 @@ pub(super) fn arrive<'a>(
         |end| Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None };
     let capture = match &pod.enrolment {
         _ if pod.host_network => None,
-        Enrolment::Ambient => return super::ambient::arrive(index, pod, port, begins),
+        Enrolment::Ambient => return ambient::arrive(index, pod, port, begins),
         Enrolment::Sidecar(proxy) => Some(&proxy.capture),
         Enrolment::Gateway | Enrolment::None => None,
     };

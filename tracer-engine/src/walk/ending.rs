@@ -1,12 +1,14 @@
-//! A path's end as an outcome: what the kernel would show of it, its steps and its caveats.
+//! The end of a path as an outcome: what becomes of it where it lands, what that is called (section 8), and what the
+//! kernel would show of it.
 
-use super::destination::{Arrived, Payload};
-use super::journey::{CaptureKind, Chosen, Journey, Trip};
-use super::landing::{Comes, Landing, Shown};
-use super::outcome::{ArrivalEnd, Hop, HopBytes, HopTarget, Outcome, Outcomes, Path, Place};
+mod steps;
+
+use super::destination::{Arrived, Payload, arrive};
+use super::journey::{CaptureKind, Chosen, Journey, Trip, is_enrolled};
+use super::landing::{Landing, Shown};
+use super::outcome::{Arrival, ArrivalEnd, Hop, HopBytes, HopTarget, Outcome, Outcomes, Path};
 use super::trail::Trail;
 use super::{causes, caveats};
-use crate::mesh::policy::spelled;
 use crate::mesh::xds::client_tls::Begins;
 use crate::net::Endpoint;
 use crate::verdict::{Cause, Causes, Reason, Security};
@@ -45,7 +47,90 @@ pub(super) fn at_source<'a, T: Trail>(
     out.push(Outcome { reason, causes, security: Security::Unknown, sends, path, steps: trail.into_steps(), caveats });
 }
 
-pub(super) fn outcome<'a, T: Trail>(
+/// What one landing comes to.
+#[derive(Clone, PartialEq)]
+struct Comes<'a> {
+    reason: Reason,
+    causes: Causes,
+    begins: Begins,
+    arrived: Option<Arrived<'a>>,
+}
+
+/// Follows each landing to its end. Those that come to the same are one outcome.
+pub(super) fn land<'a, T: Trail>(
+    journey: &Journey<'a>,
+    trip: &Trip<'a, T>,
+    shown: Shown,
+    landings: &[Landing<'a>],
+    out: &mut Outcomes,
+) {
+    let mut groups: Vec<(Comes<'a>, Vec<&Landing<'a>>)> = Vec::new();
+    for landing in landings {
+        let comes = comes(journey, trip, landing);
+        let alike = |known: &Comes<'_>| {
+            known.reason == comes.reason
+                && known.causes == comes.causes
+                && known.begins == comes.begins
+                && known.arrived.map(|a| a.arrival) == comes.arrived.map(|a| a.arrival)
+        };
+        match groups.iter_mut().find(|(known, _)| alike(known)) {
+            Some((_, group)) => group.push(landing),
+            None => groups.push((comes, vec![landing])),
+        }
+    }
+    for (comes, group) in groups {
+        out.push(outcome(journey, trip.clone(), shown, comes, &group));
+    }
+}
+
+/// A pod that dials its own ip never leaves its loopback interface.
+pub(super) fn at_itself<'a, T: Trail>(journey: &Journey<'a>, trip: Trip<'a, T>, out: &mut Outcomes) {
+    let arrival = Arrival { captured: false, end: ArrivalEnd::Delivered };
+    let arrived = Arrived { arrival, in_codec: false, mode: None, declared: None };
+    let comes = Comes { reason: Reason::Own, causes: Causes::new(), begins: Begins::AsSent, arrived: Some(arrived) };
+    let landing = Landing::new(journey.to, journey.source, None, true);
+    out.push(outcome(journey, trip, Shown::Dialled(journey.to), comes, &[&landing]));
+}
+
+/// D1 and D2 for one landing, and the name of what comes of it.
+fn comes<'a, T: Trail>(journey: &Journey<'a>, trip: &Trip<'a, T>, landing: &Landing<'a>) -> Comes<'a> {
+    let begins = landing.begins;
+    let payload = Payload::of(&trip.sends);
+    if let Some(reason) = landing.lost {
+        return Comes { reason, causes: Causes::new(), begins, arrived: None };
+    }
+    let arrived = if let Some(pod) = landing.pod {
+        arrive(journey.index, pod, landing.at.port, begins, payload, || landing.accepts, journey.as_of)
+    } else {
+        let end = if begins == Begins::MeshTls { ArrivalEnd::MtlsNotTerminated } else { ArrivalEnd::Delivered };
+        Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None }
+    };
+    let tls_in_clear =
+        begins == Begins::OneWayTls || (begins == Begins::AsSent && matches!(payload, Payload::Tls { .. }));
+    let reason = match arrived.arrival.end {
+        ArrivalEnd::Delivered => match trip.route.delivered_as {
+            Reason::SourceUncaptured if !concerns_mesh(journey, landing) => Reason::NotInMesh,
+            delivered => delivered,
+        },
+        ArrivalEnd::NoFilterChain | ArrivalEnd::CodecError if tls_in_clear => Reason::TlsToHttpPort,
+        ArrivalEnd::NoFilterChain => Reason::PlaintextToStrict,
+        ArrivalEnd::CodecError => Reason::NotHttpOnHttpPort,
+        ArrivalEnd::HandshakeFails => Reason::TlsWithoutMeshCertificate,
+        ArrivalEnd::Stalls => Reason::ServerFirstStall,
+        ArrivalEnd::MtlsNotTerminated => Reason::MtlsNotTerminated,
+        ArrivalEnd::IdentityMismatch => Reason::IdentityMismatch,
+        ArrivalEnd::PolicyDenied => Reason::AmbientPolicyDenied,
+    };
+    let causes = causes::of_arrival(journey, &trip.route, landing, &arrived, reason);
+    Comes { reason, causes, begins, arrived: Some(arrived) }
+}
+
+/// Whether anything of the mesh was on the way.
+fn concerns_mesh(journey: &Journey<'_>, landing: &Landing<'_>) -> bool {
+    [journey.source, landing.pod].into_iter().flatten().any(|pod| is_enrolled(pod))
+}
+
+fn outcome<'a, T: Trail>(
     journey: &Journey<'a>,
     mut trip: Trip<'a, T>,
     shown: Shown,
@@ -78,7 +163,7 @@ pub(super) fn outcome<'a, T: Trail>(
         begins: bytes,
         cluster: chosen.map(Chosen::cluster),
     };
-    tell(&mut trip, &hop, arrived.as_ref(), reason, group[0]);
+    steps::tell(&mut trip, &hop, arrived.as_ref(), reason, group[0]);
     caveats::add(journey, &mut trip, group.iter().filter_map(|landing| landing.pod));
     let path = Path {
         captured: !matches!(trip.route.capture, CaptureKind::Not(_)),
@@ -91,60 +176,6 @@ pub(super) fn outcome<'a, T: Trail>(
     let security = if arrived.is_some() { security } else { Security::Unknown };
     let Trip { sends, trail, caveats, .. } = trip;
     Outcome { reason, causes, security, sends, path, steps: trail.into_steps(), caveats }
-}
-
-/// The last steps: the hop, and the other end.
-fn tell<T: Trail>(
-    trip: &mut Trip<'_, T>,
-    hop: &Hop,
-    arrived: Option<&Arrived<'_>>,
-    reason: Reason,
-    landing: &Landing<'_>,
-) {
-    if let Some(tls) = landing.tls {
-        let what = match tls.begins {
-            Begins::MeshTls => "mesh mTLS",
-            Begins::OneWayTls => "TLS without a mesh certificate",
-            Begins::Hbone => "HBONE",
-            Begins::AsSent => "as the application sends it",
-        };
-        let to = || match &hop.to {
-            HopTarget::Dialled(at) => at.to_string(),
-            HopTarget::OneOf(any) => any.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
-            HopTarget::Unknown => "wherever DNS says".to_owned(),
-        };
-        trip.trail.step(Place::SourceProxy, || format!("to {}: {what}", to()), || tls);
-    }
-    let who = || landing.pod.map_or_else(|| landing.at.to_string(), |pod| pod.key.to_string());
-    let Some(arrived) = arrived else {
-        trip.trail.step(
-            Place::Network,
-            || format!("{} answers for nobody: {reason}", landing.at),
-            || "no live pod has it",
-        );
-        return;
-    };
-    let said = match arrived.arrival.end {
-        ArrivalEnd::Delivered => "handed to the application",
-        ArrivalEnd::NoFilterChain => "no filter chain takes it: closed unread",
-        ArrivalEnd::HandshakeFails => "a client certificate is required and none is shown: the handshake fails",
-        ArrivalEnd::CodecError => "the HTTP codec does not understand it: 400",
-        ArrivalEnd::Stalls => "it waits for bytes that never come",
-        ArrivalEnd::MtlsNotTerminated => "nobody there terminates mesh mTLS",
-        ArrivalEnd::IdentityMismatch => "its certificate is none that the source accepts for this Service",
-        ArrivalEnd::PolicyDenied => "ztunnel's policy denies it",
-    };
-    if let (true, Some(mode)) = (arrived.arrival.captured, arrived.mode) {
-        let port = || match arrived.declared {
-            Some(declared) => format!("{} port {}", declared.spelled(), landing.at.port),
-            None => format!("undeclared port {}", landing.at.port),
-        };
-        let place =
-            if arrived.arrival.end == ArrivalEnd::Delivered { Place::Application } else { Place::DestinationProxy };
-        trip.trail.step(place, || format!("{}, {}, {}: {said}", who(), port(), spelled(mode.mode)), || mode.by);
-    } else {
-        trip.trail.step(Place::Application, || format!("{}: {said}", who()), || "no proxy takes it there");
-    }
 }
 
 impl SourceEnd {

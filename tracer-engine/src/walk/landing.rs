@@ -1,17 +1,13 @@
-//! The end of a path: where a hop may land, what becomes of it there, and what that is called (section 8).
+//! Where a hop may land.
 
-use super::destination::{Arrived, Payload, arrive};
-use super::journey::{Journey, Trip, is_enrolled};
-use super::outcome::{Arrival, ArrivalEnd, Outcomes};
-use super::trail::Trail;
-use super::{causes, ending};
+use super::journey::Journey;
 use crate::mesh::facts::Pod;
 use crate::mesh::index::{Occupant, ServiceEndpoint};
 use crate::mesh::visibility::Scope;
 use crate::mesh::xds::client_tls::{Begins, ClientTlsChoice};
 use crate::mesh::xds::cluster::ClusterOf;
 use crate::net::Endpoint;
-use crate::verdict::{Causes, Reason};
+use crate::verdict::Reason;
 use std::sync::Arc;
 
 /// One place where a hop may end.
@@ -22,8 +18,9 @@ pub(super) struct Landing<'a> {
     pub(super) begins: Begins,
     pub(super) tls: Option<ClientTlsChoice<'a>>,
     /// The source takes the certificate that this pod would show.
-    accepts: bool,
-    lost: Option<Reason>,
+    pub(super) accepts: bool,
+    /// Nobody is there.
+    pub(super) lost: Option<Reason>,
 }
 
 /// What the kernel at the source shows of the hop.
@@ -35,51 +32,6 @@ pub(super) enum Shown {
     /// Each landing's port 15008.
     Hbone,
     Unknown,
-}
-
-/// What one landing comes to.
-#[derive(Clone, PartialEq)]
-pub(super) struct Comes<'a> {
-    pub(super) reason: Reason,
-    pub(super) causes: Causes,
-    pub(super) begins: Begins,
-    pub(super) arrived: Option<Arrived<'a>>,
-}
-
-/// Follows each landing to its end. Those that come to the same are one outcome.
-pub(super) fn land<'a, T: Trail>(
-    journey: &Journey<'a>,
-    trip: &Trip<'a, T>,
-    shown: Shown,
-    landings: &[Landing<'a>],
-    out: &mut Outcomes,
-) {
-    let mut groups: Vec<(Comes<'a>, Vec<&Landing<'a>>)> = Vec::new();
-    for landing in landings {
-        let comes = comes(journey, trip, landing);
-        let alike = |known: &Comes<'_>| {
-            known.reason == comes.reason
-                && known.causes == comes.causes
-                && known.begins == comes.begins
-                && known.arrived.map(|a| a.arrival) == comes.arrived.map(|a| a.arrival)
-        };
-        match groups.iter_mut().find(|(known, _)| alike(known)) {
-            Some((_, group)) => group.push(landing),
-            None => groups.push((comes, vec![landing])),
-        }
-    }
-    for (comes, group) in groups {
-        out.push(ending::outcome(journey, trip.clone(), shown, comes, &group));
-    }
-}
-
-/// A pod that dials its own ip never leaves its loopback interface.
-pub(super) fn at_itself<'a, T: Trail>(journey: &Journey<'a>, trip: Trip<'a, T>, out: &mut Outcomes) {
-    let arrival = Arrival { captured: false, end: ArrivalEnd::Delivered };
-    let arrived = Arrived { arrival, in_codec: false, mode: None, declared: None };
-    let comes = Comes { reason: Reason::Own, causes: Causes::new(), begins: Begins::AsSent, arrived: Some(arrived) };
-    let landing = Landing::new(journey.to, journey.source, None, true);
-    out.push(ending::outcome(journey, trip, Shown::Dialled(journey.to), comes, &[&landing]));
 }
 
 /// Where the dialled address leads: its pod, or what kube-proxy makes of a VIP.
@@ -110,43 +62,6 @@ pub(super) fn dialled<'a>(
             vec![land(to, journey.dialled_pod())]
         }
     }
-}
-
-fn comes<'a, T: Trail>(journey: &Journey<'a>, trip: &Trip<'a, T>, landing: &Landing<'a>) -> Comes<'a> {
-    let begins = landing.begins;
-    let payload = Payload::of(&trip.sends);
-    if let Some(reason) = landing.lost {
-        return Comes { reason, causes: Causes::new(), begins, arrived: None };
-    }
-    let arrived = if let Some(pod) = landing.pod {
-        arrive(journey.index, pod, landing.at.port, begins, payload, || landing.accepts, journey.as_of)
-    } else {
-        let end = if begins == Begins::MeshTls { ArrivalEnd::MtlsNotTerminated } else { ArrivalEnd::Delivered };
-        Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None }
-    };
-    let tls_in_clear =
-        begins == Begins::OneWayTls || (begins == Begins::AsSent && matches!(payload, Payload::Tls { .. }));
-    let reason = match arrived.arrival.end {
-        ArrivalEnd::Delivered => match trip.route.delivered_as {
-            Reason::SourceUncaptured if !concerns_mesh(journey, landing) => Reason::NotInMesh,
-            delivered => delivered,
-        },
-        ArrivalEnd::NoFilterChain | ArrivalEnd::CodecError if tls_in_clear => Reason::TlsToHttpPort,
-        ArrivalEnd::NoFilterChain => Reason::PlaintextToStrict,
-        ArrivalEnd::CodecError => Reason::NotHttpOnHttpPort,
-        ArrivalEnd::HandshakeFails => Reason::TlsWithoutMeshCertificate,
-        ArrivalEnd::Stalls => Reason::ServerFirstStall,
-        ArrivalEnd::MtlsNotTerminated => Reason::MtlsNotTerminated,
-        ArrivalEnd::IdentityMismatch => Reason::IdentityMismatch,
-        ArrivalEnd::PolicyDenied => Reason::AmbientPolicyDenied,
-    };
-    let causes = causes::of_arrival(journey, &trip.route, landing, &arrived, reason);
-    Comes { reason, causes, begins, arrived: Some(arrived) }
-}
-
-/// Whether anything of the mesh was on the way.
-fn concerns_mesh(journey: &Journey<'_>, landing: &Landing<'_>) -> bool {
-    [journey.source, landing.pod].into_iter().flatten().any(|pod| is_enrolled(pod))
 }
 
 fn certificate_is_taken(scope: &Scope<'_>, cluster: &ClusterOf<'_>, choice: ClientTlsChoice<'_>, pod: &Pod) -> bool {

@@ -1,10 +1,10 @@
 //! The walk at the source, S1 to S5: from the application's connect to the hop.
 
+mod ambient;
 mod assumed;
 mod request;
 mod sniff;
 
-use super::ambient;
 use super::ending::{self, SourceEnd};
 use super::journey::{CaptureKind, Chosen, Journey, Trip};
 use super::landing::{self, Landing, Shown};
@@ -16,8 +16,7 @@ use crate::mesh::registry::{Registry, Resolution};
 use crate::mesh::visibility::Scope;
 use crate::mesh::xds::client_tls;
 use crate::mesh::xds::cluster::{ClusterOf, Hops};
-use crate::mesh::xds::listener::{self, Bind, Listener};
-use crate::mesh::xds::tcp_chain::TcpChain;
+use crate::mesh::xds::listener::{self, Bind, Listener, TcpChain};
 use crate::verdict::{Cause, Reason};
 use sniff::Chain;
 
@@ -53,9 +52,9 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
         let mut trip = Trip::new(journey, sends, trail.clone(), CaptureKind::Not(cause));
         trip.route.delivered_as = reason;
         if reason == Reason::Own {
-            landing::at_itself(journey, trip, out);
+            ending::at_itself(journey, trip, out);
         } else {
-            landing::land(journey, &trip, Shown::Dialled(journey.to), &landing::dialled(journey, None), out);
+            ending::land(journey, &trip, Shown::Dialled(journey.to), &landing::dialled(journey, None), out);
         }
     }
 }
@@ -122,7 +121,7 @@ impl<'a> Proxy<'_, 'a> {
     }
 
     fn pass_through<T: Trail>(&self, trip: &Trip<'a, T>, out: &mut Outcomes) {
-        landing::land(self.journey, trip, Shown::Dialled(self.journey.to), &landing::dialled(self.journey, None), out);
+        ending::land(self.journey, trip, Shown::Dialled(self.journey.to), &landing::dialled(self.journey, None), out);
     }
 
     fn tcp<T: Trail>(&self, trip: Trip<'a, T>, chain: &TcpChain<'a>, out: &mut Outcomes) {
@@ -163,7 +162,7 @@ impl<'a> Proxy<'_, 'a> {
             Hops::Dialled(at) => {
                 for choice in client_tls::of_original_dst(&self.scope, cluster) {
                     let landings = landing::dialled(journey, Some((choice, cluster, &self.scope)));
-                    landing::land(journey, &trip, Shown::Dialled(at), &landings, out);
+                    ending::land(journey, &trip, Shown::Dialled(at), &landings, out);
                 }
             }
             Hops::Endpoints(endpoints) if endpoints.is_empty() => {
@@ -184,11 +183,11 @@ impl<'a> Proxy<'_, 'a> {
                             .map(|choice| Landing::at_endpoint(journey, &self.scope, cluster, endpoint, choice))
                     })
                     .collect();
-                landing::land(journey, &trip, Shown::OneOf, &landings, out);
+                ending::land(journey, &trip, Shown::OneOf, &landings, out);
             }
             Hops::Elsewhere => {
                 let choice = client_tls::of_dns(&self.scope, cluster);
-                landing::land(journey, &trip, Shown::Unknown, &[Landing::elsewhere(journey, choice)], out);
+                ending::land(journey, &trip, Shown::Unknown, &[Landing::elsewhere(journey, choice)], out);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! S2: which of the proxy's listeners takes a connection, and what chains it has. Listeners key on the Service port.
 
-use super::tcp_chain::{TcpChain, tcp_chains};
+mod tcp_chain;
+
+pub(crate) use tcp_chain::TcpChain;
+
 use crate::mesh::inbound::RESERVED;
 use crate::mesh::protocol::{ListenerProtocol, Protocol};
 use crate::mesh::registry::{Port, RegistryService, is_host};
@@ -9,6 +12,7 @@ use crate::net::Endpoint;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use tcp_chain::tcp_chains;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Listener<'a> {
@@ -42,12 +46,12 @@ pub(crate) enum HttpChain<'a> {
 }
 
 /// One Service port that wants the listener.
-pub(super) struct Offer<'a> {
+struct Offer<'a> {
     rank: u8,
-    pub(super) service: &'a Arc<RegistryService>,
-    pub(super) port: &'a Port,
-    pub(super) protocol: Protocol,
-    pub(super) cidr: Option<IpNet>,
+    service: &'a Arc<RegistryService>,
+    port: &'a Port,
+    protocol: Protocol,
+    cidr: Option<IpNet>,
 }
 
 /// `listener.go buildSidecarOutboundListeners` for one address: the exact one, else `0.0.0.0:port`, else none.

@@ -1,8 +1,7 @@
 //! S3: what the listener waits for, and which of its chains the first bytes choose.
 
 use crate::mesh::visibility::Scope;
-use crate::mesh::xds::listener::{HttpChain, Listener};
-use crate::mesh::xds::tcp_chain::TcpChain;
+use crate::mesh::xds::listener::{HttpChain, Listener, TcpChain};
 use crate::net::{Endpoint, Name};
 use crate::walk::outcome::{Known, Sends};
 

@@ -1,11 +1,11 @@
 //! Chains that end in `tcp_proxy`: a Service's own, or those that a VirtualService's `tcp` and `tls` routes make.
 
-use super::listener::{Bind, Offer};
-use super::virtual_service;
+use super::{Bind, Offer};
 use crate::mesh::facts::{Destination, L4Match, L4Route, ObjectKey, VirtualService};
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, RegistryService};
 use crate::mesh::visibility::{Egress, Scope};
+use crate::mesh::xds::virtual_service;
 use crate::net::Name;
 use ipnet::IpNet;
 use smallvec::SmallVec;
