@@ -96,10 +96,12 @@ fn stdout(global: &GlobalArgs) -> AutoStream<StdoutLock<'static>> {
     AutoStream::new(io::stdout().lock(), global.color())
 }
 
-/// As wide as the terminal, up to what a line needs.
+/// As wide as the terminal is, where there is one.
 fn columns() -> usize {
-    let width = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-    if width == 0 { COLUMNS } else { width.min(COLUMNS) }
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => COLUMNS,
+    }
 }
 
 /// `--help` and `--version` too: clap knows what goes where. A closed pipe is no news.

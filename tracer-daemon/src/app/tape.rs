@@ -4,7 +4,9 @@
 use crate::source::tape::{Recorded, TapeHeader, TapeWriter};
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use tracing::warn;
@@ -16,6 +18,8 @@ const WAITING: usize = 16_384;
 pub(super) struct Tape {
     /// `None`: it has ended.
     sender: Option<SyncSender<Recorded>>,
+    /// An input is missing: it must not look complete.
+    cut: Arc<AtomicBool>,
     path: PathBuf,
 }
 
@@ -33,13 +37,14 @@ impl Tape {
         let file = File::create(&path).map_err(failed)?;
         let writer = TapeWriter::new(BufWriter::new(file), header).map_err(failed)?;
         let (sender, receiver) = sync_channel(WAITING);
-        let target = path.clone();
+        let cut = Arc::new(AtomicBool::new(false));
+        let (target, is_cut) = (path.clone(), Arc::clone(&cut));
         let thread = thread::Builder::new().name("tape".to_owned()).spawn(move || {
-            if let Err(error) = write_all(writer, &receiver) {
+            if let Err(error) = write_all(writer, &receiver, &is_cut) {
                 warn!("tape {}: {error}; it ends here, tracing goes on", target.display());
             }
         });
-        Ok((Self { sender: Some(sender), path: path.clone() }, thread.map_err(failed)?))
+        Ok((Self { sender: Some(sender), cut, path: path.clone() }, thread.map_err(failed)?))
     }
 
     pub(super) fn record(&mut self, input: Recorded) {
@@ -49,16 +54,17 @@ impl Tape {
             Err(TrySendError::Disconnected(_)) => self.sender = None,
             Err(TrySendError::Full(_)) => {
                 warn!("tape {}: the disk cannot keep up; it ends here, tracing goes on", self.path.display());
+                self.cut.store(true, Ordering::Release);
                 self.sender = None;
             }
         }
     }
 }
 
-/// Ends without the end mark where an input is missing: a reader then knows.
-fn write_all(mut writer: TapeWriter<BufWriter<File>>, receiver: &Receiver<Recorded>) -> io::Result<()> {
-    for input in receiver {
+/// Without the end mark where an input is missing: a reader then knows.
+fn write_all(mut writer: TapeWriter<BufWriter<File>>, inputs: &Receiver<Recorded>, cut: &AtomicBool) -> io::Result<()> {
+    for input in inputs {
         writer.write(&input)?;
     }
-    writer.finish().map(drop)
+    if cut.load(Ordering::Acquire) { writer.flush() } else { writer.finish().map(drop) }
 }

@@ -42,7 +42,7 @@ pub struct RecordSource {
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET, help_heading = "Source")]
     pub socket: PathBuf,
     /// A journal instead of the running daemon; its predecessor FILE.1 is read first
-    #[arg(long, value_name = "FILE|-", conflicts_with = "socket", help_heading = "Source")]
+    #[arg(long, value_name = "FILE", conflicts_with = "socket", help_heading = "Source")]
     pub journal: Option<PathBuf>,
 }
 

@@ -154,3 +154,105 @@ fn ends(record: &Record) -> [End<'_>; 2] {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::sink::wire::{self, Line};
+
+    /// shop/web-0 (10.244.0.5) to search/es-2 (10.244.1.7:9300): rejected, plaintext-to-strict, port-undeclared.
+    const LINE: &str = r#"{"version":"v1","time":"2026-11-23T10:00:00Z","node":"n1","id":"1","reporter":"source",
+        "client":{"ip":"10.244.0.5","port":57282,"namespace":"shop","pod":"web-0","workload":"web","workload_kind":"StatefulSet","mesh":"sidecar"},
+        "server":{"ip":"10.244.1.7","port":9300,"namespace":"search","pod":"es-2","workload":"es","workload_kind":"StatefulSet","service":null,"mesh":"sidecar"},
+        "class":"rejected","reason":"plaintext-to-strict","cause":"port-undeclared","causes":["port-undeclared","endpoint-too-new"],"security":"none","basis":"observed","candidates":[],
+        "scope":"first-request","handshake":null,"seen_from":"start","traffic":"app","legs_ambiguous":false,"revises":null,"outcome":"reset","connect_us":410,
+        "bytes_sent":78,"bytes_received":0,"legs":[],"evidence":[],"drops":[],"explanation":"","remedy":"","events_lost":0}"#;
+
+    /// As the command line has them.
+    fn passes(filters: &str) -> bool {
+        let words = ["mesh-tracer", "observe"].into_iter().chain(filters.split_whitespace());
+        let cli = Cli::parse_all(words.map(Into::into)).unwrap_or_else(|error| panic!("{filters}: {error}"));
+        let Command::Observe(observe) = cli.command else { panic!("it is observe") };
+        let Ok(Line::Record(record)) = wire::read(LINE) else { panic!("it is a record") };
+        Filters(observe.filters).pass(&record)
+    }
+
+    #[test]
+    fn every_filter_alone() {
+        let table = [
+            ("", true),
+            ("-n shop", true),
+            ("--namespace search", true),
+            ("-n data", false),
+            ("--pod shop/web-0", true),
+            ("--pod search/es-2", true),
+            ("--pod search/web-0", false),
+            ("--from-pod shop/web-0", true),
+            ("--from-pod search/es-2", false),
+            ("--to-pod search/es-2", true),
+            ("--to-pod shop/web-0", false),
+            ("--ip 10.244.1.7", true),
+            ("--ip 10.244.0.0/24", true),
+            ("--ip 10.245.0.0/16", false),
+            ("--from-ip 10.244.0.0/24", true),
+            ("--from-ip 10.244.1.0/24", false),
+            ("--to-ip 10.244.1.7", true),
+            ("--to-ip 10.244.0.5", false),
+            ("--port 9300", true),
+            ("--port 57282", false),
+            ("--workload web", true),
+            ("--workload search/es", true),
+            ("--workload shop/es", false),
+            ("--class rejected", true),
+            ("--class unmeshed", false),
+            ("--rejected", true),
+            ("--reason plaintext-to-strict", true),
+            ("--reason refused", false),
+            ("--cause port-undeclared", true),
+            ("--cause endpoint-too-new", true),
+            ("--cause host-unknown", false),
+            ("--reporter source", true),
+            ("--reporter destination", false),
+        ];
+        for (filters, passed) in table {
+            assert_eq!(passes(filters), passed, "{filters}");
+            if !filters.is_empty() {
+                assert_eq!(passes(&format!("--not {filters}")), !passed, "--not {filters}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_twice_is_or_and_different_ones_are_and() {
+        let table = [
+            ("--class unmeshed --class rejected", true),
+            ("--class unmeshed --class opaque-tcp", false),
+            ("--class unmeshed --rejected", true),
+            ("--rejected --port 9300", true),
+            ("--rejected --port 80", false),
+            ("--rejected --port 80 --port 9300", true),
+            ("-n shop -n data --to-pod search/es-2", true),
+        ];
+        for (filters, passed) in table {
+            assert_eq!(passes(filters), passed, "{filters}");
+        }
+    }
+
+    #[test]
+    fn not_negates_the_one_filter_after_it() {
+        let table = [
+            ("--not --class unmeshed --not --class opaque-tcp", true),
+            ("--not --class unmeshed --not --class rejected", false),
+            ("--not --class unmeshed --class rejected", true),
+            ("--class rejected --not --class unmeshed", true),
+            ("--class rejected --not --port 9300", false),
+            ("--not --port 80 --rejected", true),
+            ("--port 9300 --not --rejected", false),
+            ("--not -n data -n shop", true),
+        ];
+        for (filters, passed) in table {
+            assert_eq!(passes(filters), passed, "{filters}");
+        }
+    }
+}

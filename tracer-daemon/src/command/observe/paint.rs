@@ -82,8 +82,8 @@ impl<'r> From<&'r Server> for End<'r> {
 
 impl End<'_> {
     /// `shop/web-0`, `svc/shop/web:80`, `node/n1`, or the bare address.
-    pub(super) fn name(&self) -> String {
-        let Self { ip, port, namespace, pod, gone, workload, unknown, service } = *self;
+    pub(super) fn short(&self) -> String {
+        let Self { ip, port, namespace, pod, gone: _, workload, unknown, service } = *self;
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let name = match (namespace, pod, unknown) {
             (Some(namespace), Some(pod), _) => format!("{namespace}/{pod}"),
@@ -92,8 +92,11 @@ impl End<'_> {
             _ if ip.is_ipv6() && !port.is_empty() => format!("[{ip}]"),
             _ => ip.to_string(),
         };
-        let gone = if gone { " (gone)" } else { "" };
-        format!("{name}{port}{gone}")
+        format!("{name}{port}")
+    }
+
+    pub(super) fn long(&self) -> String {
+        format!("{}{}", self.short(), if self.gone { " (gone)" } else { "" })
     }
 }
 

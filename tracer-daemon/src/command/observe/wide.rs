@@ -14,8 +14,8 @@ pub(super) fn block(record: &Record) -> String {
 fn write(record: &Record, out: &mut String) -> std::fmt::Result {
     let dim = DIM;
     let style = class_style(&record.class);
-    let client = End::from(&record.client).name();
-    let server = End::from(&record.server).name();
+    let client = End::from(&record.client).long();
+    let server = End::from(&record.server).long();
     writeln!(out, "{client} -> {server}  {} {}", painted(&heading(record), style), because(record))?;
     writeln!(
         out,
