@@ -17,7 +17,7 @@ use crate::mesh::facts::{
     AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
     OutboundPolicy, PeerAuthentication, Pod, Sidecar, VirtualService,
 };
-use crate::mesh::registry::RegistryService;
+use crate::mesh::registry::{Registry, RegistryService};
 use crate::net::{Ktime, Name};
 use address::Addresses;
 use host::ByHost;
@@ -120,7 +120,8 @@ impl Index {
         match self.addresses.tenant(ip, at) {
             Some(live @ (Occupant::Pod(_) | Occupant::Unknown(_))) => return live,
             gone => {
-                if let Some(service) = self.services.at_address(ip).first() {
+                let mut services = self.services.at_address(ip).iter();
+                if let Some(service) = services.find(|service| service.registry == Registry::Kubernetes) {
                     return Occupant::Service(service);
                 }
                 if let Some(node) = self.addresses.node(ip) {

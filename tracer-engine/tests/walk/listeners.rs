@@ -246,3 +246,20 @@ fn a_sidecars_egress_listener_with_a_port_stands_before_the_one_for_all_ports() 
     );
     assert_eq!(mesh.reason("app/client", "10.0.0.3:9001", Sends::Other), Reason::PlaintextToStrict);
 }
+
+#[test]
+fn a_listener_of_its_own_has_no_routes_where_a_sidecar_gave_its_port_to_others() {
+    let mut mesh = Mesh::strict();
+    mesh.pod("app/c-0", "10.0.0.3").vip("app/c", "10.96.0.3", &[("tcp", 9300)], &["app/c-0"]);
+    mesh.headless("app/db", &[("x", 9300)], &["app/db-0"]);
+    let egress = |port: Option<u16>, host: &str| EgressListener {
+        port: port.map(|number| EntryPort { number, protocol: "TCP".into(), name: "p".into(), target: None }),
+        bind: None,
+        hosts: vec![host.into()],
+    };
+    mesh.sidecar("app/out", |sidecar| {
+        sidecar.egress = vec![egress(Some(9300), "./c.app.svc.cluster.local"), egress(None, "./*")];
+    });
+    assert_eq!(mesh.reason("app/client", "10.0.0.2:9300", http("x")), Reason::NoRoute);
+    assert_eq!(mesh.reason("app/client", "10.0.0.2:9300", Sends::Other), Reason::HeadlessTcp);
+}

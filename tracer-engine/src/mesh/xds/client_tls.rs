@@ -83,8 +83,7 @@ pub(crate) fn of_endpoint<'a>(
         return smallvec![plain(Because::NamespaceDisable)];
     }
     let marked = cluster.policy.and_then(|policy| policy.endpoint_mode).zip(cluster.rule.as_ref());
-    if let Some((mode, rule)) = marked.filter(|(mode, _)| *mode != ClientTlsMode::IstioMutual) {
-        let _ = mode;
+    if let Some((_, rule)) = marked.filter(|(mode, _)| *mode != ClientTlsMode::IstioMutual) {
         return smallvec![plain(Because::DestinationRule(rule.key()))];
     }
     let enforced = endpoint.labels.map(|labels| {

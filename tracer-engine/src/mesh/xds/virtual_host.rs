@@ -17,6 +17,8 @@ pub(crate) enum VirtualHost<'a> {
     Routes(&'a VirtualService),
     /// `*`: `allow_any` or `block_all`.
     CatchAll,
+    /// No virtual host at all: 404.
+    None,
 }
 
 /// A Host as Envoy compares it: without port, in lower case.
@@ -66,9 +68,11 @@ pub(crate) fn find<'a>(scope: &Scope<'a>, port: u16, host: &str) -> VirtualHost<
 
 /// `getVirtualHostsForSniffedServicePort`: the one virtual host of a listener that is one Service's own.
 pub(crate) fn own<'a>(scope: &Scope<'a>, service: &'a Arc<RegistryService>, port: &'a Port) -> VirtualHost<'a> {
-    // Routes by name come from the listener for all ports (`GetEgressListenerForRDS`).
-    let egress = scope.egress_for(port.number);
-    VirtualHost::Service { service, port, routes: egress.and_then(|e| routes(scope, e, service, port.number)) }
+    // A `Sidecar` may have told the port's routes apart from its listeners.
+    match scope.egress_for(port.number).filter(|egress| scope.imports(*egress, service)) {
+        Some(egress) => VirtualHost::Service { service, port, routes: routes(scope, egress, service, port.number) },
+        None => VirtualHost::None,
+    }
 }
 
 /// What one egress listener has on one port.

@@ -34,12 +34,15 @@ impl<'a> Proxy<'_, 'a> {
             trip.route.host = match found {
                 VirtualHost::CatchAll if dialled => HostMatch::DialledIp,
                 VirtualHost::CatchAll => HostMatch::Unknown,
-                VirtualHost::Service { .. } | VirtualHost::Routes(_) => HostMatch::Known,
+                VirtualHost::Service { .. } | VirtualHost::Routes(_) | VirtualHost::None => HostMatch::Known,
             };
         }
         let said = host.unwrap_or_else(|| "a Host that nobody knows".to_owned());
         let routes = match found {
             VirtualHost::CatchAll => return self.catch_all_host(trip, &said, out),
+            VirtualHost::None => {
+                return ending::at_source(self.journey, trip, SourceEnd::answered(Reason::NoRoute, 404), out);
+            }
             VirtualHost::Service { service, port, routes: None } => {
                 trip.trail.step(
                     Place::SourceProxy,
