@@ -151,6 +151,7 @@ fn mapped(address: u32) -> [u64; 2] {
 }
 
 #[inline(always)]
+#[expect(clippy::cast_ptr_alignment, reason = "`Socket` puts both addresses at a multiple of 8")]
 fn write(to: &mut [u8; 16], words: [u64; 2]) {
     let to = to.as_mut_ptr().cast::<u64>();
     // SAFETY: `Socket::local` and `Socket::remote` lie at offsets 24 and 40 of a structure of alignment 8.

@@ -10,7 +10,8 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
-use tracer_common::{Event, FirstBytes, MAX_FIRST_BYTES, direction, kind};
+use tracer_common::direction::{self, CONTINUED};
+use tracer_common::{Event, FirstBytes, MAX_FIRST_BYTES, kind};
 
 use crate::early;
 use crate::live::{self, Live};
@@ -26,10 +27,17 @@ pub struct Record<const N: usize> {
 
 const PASS: i32 = 1;
 
+/// `Live::seen`: the first payload was read, or cannot be any more.
+pub const DONE: u8 = 1;
+/// `Live::seen`, and beyond: an HTTP/2 preface was read and its HEADERS are looked for.
+const PREFACE: u8 = 2;
+/// A client's SETTINGS and its acknowledgement of the server's may each come before the HEADERS in segments of their own.
+const LAST: u8 = PREFACE + 2;
+
 /// Records come in three sizes, because the verifier wants constants and the ring is not to be wasted: nearly every
 /// HTTP head and every plaintext greeting is small, a ClientHello is not.
-const SMALL: usize = 256;
-const MIDDLE: usize = 768;
+const SMALL: usize = 128;
+const MIDDLE: usize = 640;
 
 #[cgroup_skb(egress)]
 pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
@@ -54,7 +62,8 @@ pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
 #[inline(always)]
 fn read(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
     let index = (direction & 1) as usize;
-    if live.seen[index] != 0 || live.opened == 0 {
+    let seen = live.seen[index];
+    if seen == DONE || live.opened == 0 {
         return;
     }
     let Some(segment) = Segment::parse(ctx) else { return };
@@ -62,15 +71,29 @@ fn read(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
     if segment.sequence != live.first[index] {
         return;
     }
-    live.seen[index] = 1;
+    live.seen[index] = match seen {
+        0 if begins_with_preface(ctx, segment) => PREFACE,
+        PREFACE..LAST => seen + 1,
+        _ => DONE,
+    };
+    live.first[index] = segment.sequence.wrapping_add(segment.length);
+    let direction = if seen < PREFACE { direction } else { direction | CONTINUED };
     // SAFETY: a helper without arguments.
     let at = unsafe { bpf_ktime_get_ns() };
     let subject = Subject { at, cookie, socket: &live.socket };
-    match segment.length as usize {
-        ..=SMALL => copy::<SMALL>(ctx, &subject, segment, direction),
-        ..=MIDDLE => copy::<MIDDLE>(ctx, &subject, segment, direction),
-        _ => copy::<MAX_FIRST_BYTES>(ctx, &subject, segment, direction),
+    if segment.length <= SMALL as u32 {
+        copy::<SMALL>(ctx, &subject, segment, direction);
+    } else if segment.length <= MIDDLE as u32 {
+        copy::<MIDDLE>(ctx, &subject, segment, direction);
+    } else {
+        copy::<MAX_FIRST_BYTES>(ctx, &subject, segment, direction);
     }
+}
+
+/// `PRI * HTTP/2.0`
+#[inline(always)]
+fn begins_with_preface(ctx: &SkBuffContext, segment: Segment) -> bool {
+    ctx.load::<[u8; 4]>(segment.offset as usize).is_ok_and(|bytes| bytes == *b"PRI ")
 }
 
 #[inline(always)]

@@ -25,9 +25,9 @@ pub struct Live {
     pub since: u64,
     /// When ESTABLISHED was entered; 0 before, and for adopted sockets.
     pub opened: u64,
-    /// Sequence number of the first payload byte, by `tracer_common::direction`.
+    /// Sequence number of the next payload byte that is wanted, by `tracer_common::direction`.
     pub first: [u32; 2],
-    /// The first payload was read or cannot be any more, by `tracer_common::direction`.
+    /// How far the first payload was read (`first_bytes::DONE`), by `tracer_common::direction`.
     pub seen: [u8; 2],
     pub reset_received: u8,
     pub reset_sent: u8,

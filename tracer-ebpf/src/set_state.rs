@@ -59,13 +59,10 @@ fn connecting(ctx: &BtfTracePointContext, sk: Sock, _tcp: TcpSock) {
 #[inline(always)]
 fn connected(_ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock) {
     let cookie = live::cookie(sk);
-    match live::find(cookie) {
-        Some(live) => emit_connected(cookie, live, sk, tcp),
-        None => {
-            let mut live = Live::new(sk);
-            emit_connected(cookie, &mut live, sk, tcp);
-        }
+    if let Some(live) = live::find(cookie) {
+        return emit_connected(cookie, live, sk, tcp);
     }
+    emit_connected(cookie, &mut Live::new(sk), sk, tcp);
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::linux::fs::MetadataExt;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A network namespace with its loopback up, for as long as this lives: it is the namespace of one thread, which runs
 /// what it is given.
-pub struct Namespace {
-    pub id: NetNs,
+pub(crate) struct Namespace {
+    pub(crate) id: NetNs,
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,14 +28,14 @@ pub struct Namespace {
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The probes and what they told of one namespace.
-pub struct Trace {
-    pub kernel: Kernel,
+pub(crate) struct Trace {
+    pub(crate) kernel: Kernel,
     netns: NetNs,
-    pub events: Vec<SocketEvent>,
+    pub(crate) events: Vec<SocketEvent>,
 }
 
 impl Namespace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (jobs, received) = sync_channel::<Job>(0);
         let (tell, told) = sync_channel(1);
         let thread = std::thread::spawn(move || {
@@ -54,16 +54,11 @@ impl Namespace {
     }
 
     /// Runs `job` in the namespace and waits for what it returns.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        self.start(job).recv().expect("the job failed: see above")
-    }
-
-    /// Runs `job` in the namespace while the test goes on.
-    pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = sync_channel(1);
         let jobs = self.jobs.as_ref().expect("a namespace that lives");
         jobs.send(Box::new(move || drop(tell.send(job())))).expect("the namespace's thread");
-        told
+        told.recv().expect("the job failed: see above")
     }
 }
 
@@ -78,12 +73,12 @@ impl Drop for Namespace {
 }
 
 impl Trace {
-    pub fn of(namespace: &Namespace) -> Self {
+    pub(crate) fn of(namespace: &Namespace) -> Self {
         Self::with(namespace, &KernelConfig::default())
     }
 
     /// Every hook must attach here: what does not is a failure and no reason to skip.
-    pub fn with(namespace: &Namespace, config: &KernelConfig) -> Self {
+    pub(crate) fn with(namespace: &Namespace, config: &KernelConfig) -> Self {
         let kernel = Kernel::load(config).unwrap_or_else(|error| panic!("{error}"));
         for hook in kernel.hooks() {
             assert!(!matches!(hook.state, HookState::Absent { .. }), "{}: {:?}", hook.name, hook.state);
@@ -92,7 +87,7 @@ impl Trace {
     }
 
     /// Reads until the events so far satisfy `enough`.
-    pub async fn until(&mut self, what: &str, enough: impl Fn(&[SocketEvent]) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, enough: impl Fn(&[SocketEvent]) -> bool) {
         let reading = async {
             while !enough(&self.events) {
                 let mut batch = Vec::new();
@@ -105,7 +100,7 @@ impl Trace {
     }
 
     /// Reads until `closed` sockets closed and `failed` connects failed: nothing more will come of them.
-    pub async fn until_over(&mut self, closed: usize, failed: usize) {
+    pub(crate) async fn until_over(&mut self, closed: usize, failed: usize) {
         let what = format!("{closed} closes and {failed} failed connects");
         self.until(&what, |events| {
             let count = |wanted: fn(&SocketChange) -> bool| events.iter().filter(|e| wanted(&e.change)).count();
@@ -115,15 +110,15 @@ impl Trace {
         .await;
     }
 
-    pub fn connected(&self) -> Vec<&SocketEvent> {
+    pub(crate) fn connected(&self) -> Vec<&SocketEvent> {
         self.all(|change| matches!(change, SocketChange::Connected { .. }))
     }
 
-    pub fn accepted(&self) -> Vec<&SocketEvent> {
+    pub(crate) fn accepted(&self) -> Vec<&SocketEvent> {
         self.all(|change| matches!(change, SocketChange::Accepted { .. }))
     }
 
-    pub fn failed(&self) -> Vec<ConnectError> {
+    pub(crate) fn failed(&self) -> Vec<ConnectError> {
         let error = |event: &SocketEvent| match event.change {
             SocketChange::ConnectFailed { error, .. } => Some(error),
             _ => None,
@@ -131,7 +126,7 @@ impl Trace {
         self.events.iter().filter_map(error).collect()
     }
 
-    pub fn close_of(&self, cookie: Cookie) -> Close {
+    pub(crate) fn close_of(&self, cookie: Cookie) -> Close {
         let closes = self.all(|change| matches!(change, SocketChange::Closed(_)));
         let mut closes = closes.into_iter().filter(|event| event.socket.cookie == cookie);
         match (closes.next().map(|event| &event.change), closes.next()) {
@@ -141,7 +136,7 @@ impl Trace {
     }
 
     /// The client's and the server's end of the only connection.
-    pub fn ends(&self) -> (&SocketEvent, &SocketEvent) {
+    pub(crate) fn ends(&self) -> (&SocketEvent, &SocketEvent) {
         match (self.connected().as_slice(), self.accepted().as_slice()) {
             ([client], [server]) => (client, server),
             _ => panic!("not exactly one connection:{}", self.list()),
@@ -149,7 +144,7 @@ impl Trace {
     }
 
     /// First payloads of a socket in one direction.
-    pub fn payloads(&self, cookie: Cookie, direction: Direction) -> Vec<&Payload> {
+    pub(crate) fn payloads(&self, cookie: Cookie, direction: Direction) -> Vec<&Payload> {
         let payload = |event: &'_ SocketEvent| event.socket.cookie == cookie;
         let of_socket = self.events.iter().filter(|event| payload(event));
         let first = of_socket.filter_map(|event| match &event.change {
@@ -159,11 +154,11 @@ impl Trace {
         first.collect()
     }
 
-    pub fn all(&self, wanted: impl Fn(&SocketChange) -> bool) -> Vec<&SocketEvent> {
+    pub(crate) fn all(&self, wanted: impl Fn(&SocketChange) -> bool) -> Vec<&SocketEvent> {
         self.events.iter().filter(|event| wanted(&event.change)).collect()
     }
 
-    pub fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         let lines = self.events.iter().map(|event| {
             let SocketEvent { at: _, socket, change } = event;
             format!("\n  {} {} -> {} {change:?}", socket.cookie.0, socket.local, socket.remote)
@@ -173,29 +168,29 @@ impl Trace {
 }
 
 /// Runs shell commands in this thread's namespace.
-pub fn sh(script: &str) {
+pub(crate) fn sh(script: &str) {
     let status = Command::new("sh").args(["-ec", script]).status().expect("sh");
     assert!(status.success(), "{script}: {status}");
 }
 
 /// An address that answers nothing: whatever is sent there is dropped.
-pub fn black_hole() -> SocketAddr {
+pub(crate) fn black_hole() -> SocketAddr {
     sh("iptables -A INPUT -p tcp --dport 9 -j DROP");
     address("127.0.0.1:9")
 }
 
-pub fn tcp4() -> Socket {
+pub(crate) fn tcp4() -> Socket {
     Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")
 }
 
 /// A socket option that socket2 has no name for.
-pub fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) {
+pub(crate) fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) {
     let size = libc::socklen_t::try_from(size_of_val(&value)).expect("four");
     // SAFETY: the value lives during the call and its size is right.
     let status = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
     assert_eq!(status, 0, "setsockopt {option}: {}", std::io::Error::last_os_error());
 }
 
-pub fn address(text: &str) -> SocketAddr {
+pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }

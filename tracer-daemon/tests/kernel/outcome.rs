@@ -173,7 +173,7 @@ async fn a_reset_is_sent_by_one_end_and_received_by_the_other() {
 }
 
 #[tokio::test]
-async fn trap_15_a_close_with_unread_bytes_is_an_abort_of_this_end() {
+async fn a_close_with_unread_bytes_is_an_abort_of_this_end() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
     namespace.run(|| {

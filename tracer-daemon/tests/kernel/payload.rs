@@ -12,16 +12,16 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nserver: envoy\r\ncontent-length: 0\r\n\r\n";
 
 /// The client says `request`, the server `response`, each in one write and twice.
-fn exchange(request: Vec<u8>, response: Vec<u8>, prepare: impl FnOnce(&TcpListener)) {
+fn exchange(request: &[u8], response: &[u8], prepare: impl FnOnce(&TcpListener)) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     prepare(&listener);
     let mut client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
-    client.write_all(&request).expect("a write");
+    client.write_all(request).expect("a write");
     let (mut server, _) = listener.accept().expect("a connection");
     server.read_exact(&mut vec![0; request.len()]).expect("the request");
-    server.write_all(&response).expect("a write");
+    server.write_all(response).expect("a write");
     client.read_exact(&mut vec![0; response.len()]).expect("the response");
-    client.write_all(&request).expect("a write");
+    client.write_all(request).expect("a write");
     server.read_exact(&mut vec![0; request.len()]).expect("the request");
     drop(client);
     server.read_to_end(&mut Vec::new()).expect("the end");
@@ -57,7 +57,7 @@ fn client_hello(length: usize) -> Vec<u8> {
 async fn both_ends_see_both_directions_once() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    namespace.run(|| exchange(REQUEST.to_vec(), RESPONSE.to_vec(), |_| {}));
+    namespace.run(|| exchange(REQUEST, RESPONSE, |_| {}));
     trace.until_over(2, 0).await;
 
     let (client, server) = trace.ends();
@@ -77,7 +77,7 @@ async fn both_ends_see_both_directions_once() {
 async fn the_accept_comes_before_its_first_bytes_and_the_close_after() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    namespace.run(|| exchange(REQUEST.to_vec(), RESPONSE.to_vec(), |_| {}));
+    namespace.run(|| exchange(REQUEST, RESPONSE, |_| {}));
     trace.until_over(2, 0).await;
     let server = trace.accepted()[0].socket.cookie;
     let order: Vec<u8> = trace
@@ -94,13 +94,41 @@ async fn the_accept_comes_before_its_first_bytes_and_the_close_after() {
 }
 
 #[tokio::test]
+async fn a_lost_first_segment_is_read_once_and_first() {
+    let namespace = Namespace::new();
+    let mut trace = Trace::of(&namespace);
+    namespace.run(|| {
+        // Loses the request once: the receiver sees what follows it first, the sender sends it twice.
+        sh("iptables -A INPUT -p tcp -m string --algo bm --string 'GET /' \
+            -m limit --limit 1/hour --limit-burst 1 -j DROP");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+        client.set_nodelay(true).expect("an option");
+        let (mut server, _) = listener.accept().expect("a connection");
+        client.write_all(REQUEST).expect("a write");
+        client.write_all(b"the body of it").expect("a write");
+        drop(client);
+        server.read_to_end(&mut Vec::new()).expect("both");
+    });
+    trace.until_over(2, 0).await;
+    let (client, server) = trace.ends();
+    let [sent, received] = [
+        trace.payloads(client.socket.cookie, Direction::Sent),
+        trace.payloads(server.socket.cookie, Direction::Received),
+    ];
+    assert!(matches!(sent.as_slice(), [one] if is_request(one)), "{}", trace.list());
+    assert!(matches!(received.as_slice(), [one] if is_request(one)), "{}", trace.list());
+    assert!(trace.close_of(client.socket.cookie).sent > (REQUEST.len() + 14) as u64, "nothing was sent twice");
+}
+
+#[tokio::test]
 async fn trap_15_a_client_hello_of_two_kilobytes_is_read_whole() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
     // An interface of usual size: the hello is two segments on the wire.
     namespace.run(|| {
         sh("ip link set lo mtu 1500");
-        exchange(client_hello(2000), RESPONSE.to_vec(), |_| {});
+        exchange(&client_hello(2000), RESPONSE, |_| {});
     });
     trace.until_over(2, 0).await;
     let client = trace.ends().0.socket.cookie;
@@ -113,7 +141,7 @@ async fn trap_15_a_client_hello_of_two_kilobytes_is_read_whole() {
 async fn trap_15_a_client_hello_that_is_cut_off_claims_nothing() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    namespace.run(|| exchange(client_hello(3000), RESPONSE.to_vec(), |_| {}));
+    namespace.run(|| exchange(&client_hello(3000), RESPONSE, |_| {}));
     trace.until_over(2, 0).await;
     let client = trace.ends().0.socket.cookie;
     let payloads = trace.payloads(client, Direction::Sent);
@@ -126,7 +154,7 @@ async fn trap_18_payload_for_a_deferred_accept_belongs_to_the_child() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
     namespace.run(|| {
-        exchange(REQUEST.to_vec(), RESPONSE.to_vec(), |listener| {
+        exchange(REQUEST, RESPONSE, |listener| {
             set(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 5);
         });
     });
@@ -161,7 +189,7 @@ async fn first_bytes_off_means_that_nothing_looks() {
     let namespace = Namespace::new();
     let config = KernelConfig { first_bytes: false, ..KernelConfig::default() };
     let mut trace = Trace::with(&namespace, &config);
-    namespace.run(|| exchange(REQUEST.to_vec(), RESPONSE.to_vec(), |_| {}));
+    namespace.run(|| exchange(REQUEST, RESPONSE, |_| {}));
     trace.until_over(2, 0).await;
     assert!(trace.all(|change| matches!(change, SocketChange::FirstBytes { .. })).is_empty(), "{}", trace.list());
     let off: Vec<&str> =

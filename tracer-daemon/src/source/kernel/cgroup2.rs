@@ -7,18 +7,17 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// The root of cgroup2, opened: where programs on a cgroup are attached. `Err`: why not, and what to do.
 pub(super) fn open(configured: Option<&Path>) -> Result<File, String> {
-    let path = match configured {
-        Some(path) => path.to_owned(),
-        None => {
-            let mounts = fs::read_to_string(MOUNTINFO).map_err(|error| format!("{MOUNTINFO}: {error}"))?;
-            find(&mounts).ok_or_else(|| "no cgroup2 is mounted: mount one, or name it with --cgroup".to_owned())?
-        }
-    };
-    // A cgroup2 has this file in every directory but a v1 hierarchy or any other directory has not.
+    let path = configured.map_or_else(mounted, |path| Ok(path.to_owned()))?;
+    // Every directory of cgroup2 has this file, and no other directory has.
     if !path.join("cgroup.controllers").is_file() {
         return Err(format!("{} is no cgroup2: name its mount point with --cgroup", path.display()));
     }
     File::open(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn mounted() -> Result<PathBuf, String> {
+    let mounts = fs::read_to_string(MOUNTINFO).map_err(|error| format!("{MOUNTINFO}: {error}"))?;
+    find(&mounts).ok_or_else(|| "no cgroup2 is mounted: mount one, or name it with --cgroup".to_owned())
 }
 
 /// The first mount of type cgroup2. The optional fields end with a dash, and the type follows it.

@@ -147,16 +147,19 @@ fn connect_error(error: u32, local_port: u16) -> ConnectError {
 }
 
 fn first_bytes(body: &Wire<'_>, length: usize) -> Result<SocketChange, Malformed> {
-    let direction = match body.u32(offset_of!(FirstBytes, direction)) {
+    let wire = body.u32(offset_of!(FirstBytes, direction));
+    let direction = match wire & !direction::CONTINUED {
         direction::SENT => Direction::Sent,
         direction::RECEIVED => Direction::Received,
-        other => return Err(Malformed::Direction(other)),
+        _ => return Err(Malformed::Direction(wire)),
     };
     let start = size_of::<FirstBytes>();
     let bytes =
         start.checked_add(body.u32(offset_of!(FirstBytes, length)) as usize).and_then(|end| body.0.get(start..end));
     let bytes = bytes.ok_or(Malformed::Body { kind: EventKind::FirstBytes, length })?;
-    Ok(SocketChange::FirstBytes { direction, payload: payload::read(bytes) })
+    let continued = wire & direction::CONTINUED != 0;
+    let payload = if continued { payload::read_on(bytes) } else { payload::read(bytes) };
+    Ok(SocketChange::FirstBytes { direction, payload })
 }
 
 fn close(body: &Wire<'_>) -> Close {

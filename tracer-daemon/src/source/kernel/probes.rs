@@ -41,7 +41,7 @@ impl Probes {
         for (name, offset) in offsets {
             loader.override_global(name, offset, true);
         }
-        let mut object = loader.load(OBJECT).map_err(refused)?;
+        let mut object = loader.load(OBJECT).map_err(|error| refused(&error))?;
         drop(loader);
         let maps = maps(&mut object)?;
 
@@ -103,8 +103,8 @@ fn maps(object: &mut Ebpf) -> Result<Maps, KernelError> {
     Ok(Maps { events, counters, logger })
 }
 
-fn refused(error: aya::EbpfError) -> KernelError {
-    let mut source: Option<&dyn std::error::Error> = Some(&error);
+fn refused(error: &aya::EbpfError) -> KernelError {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(cause) = source {
         let os = cause.downcast_ref::<std::io::Error>();
         if os.and_then(std::io::Error::raw_os_error) == Some(libc::EPERM) {

@@ -47,7 +47,7 @@ impl Ring {
         let Maps { events, counters, logger } = maps;
         // SAFETY: the ring owns its descriptor and keeps it for as long as it lives.
         let events = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
-        let events = events.map_err(|error| watch(error.into()))?;
+        let events = events.map_err(|error| watch(&error.into()))?;
         let none = [0; EventKind::ALL.len()];
         Ok(Self { events, counters, logger, settling: None, decoded: none, malformed: none, unrecognised: 0 })
     }
@@ -65,7 +65,7 @@ impl Ring {
             };
             let woken = tokio::select! {
                 ready = self.events.readable() => {
-                    ready.map_err(watch)?.clear_ready();
+                    ready.map_err(|error| watch(&error))?.clear_ready();
                     true
                 }
                 () = settled => false,
@@ -134,6 +134,6 @@ impl std::fmt::Debug for Ring {
     }
 }
 
-fn watch(error: io::Error) -> KernelError {
+fn watch(error: &io::Error) -> KernelError {
     KernelError::Failed { what: "watch the probes' ring", why: error.to_string() }
 }

@@ -27,8 +27,7 @@ struct Frame<'a> {
 /// `None` where this is no HTTP/2.
 pub(super) fn read(bytes: &[u8]) -> Option<Payload> {
     if let Some(frames) = bytes.strip_prefix(PREFACE) {
-        let authority = header(frames, b":authority").and_then(|value| String::from_utf8(value).ok());
-        return Some(Payload::Http2 { authority: authority.filter(|a| !a.is_empty()).map(Name::from) });
+        return Some(read_on(frames));
     }
     // The preface alone is cut off nowhere but in its middle: "PRI" begins nothing else.
     if bytes.len() >= 3 && PREFACE.starts_with(bytes) {
@@ -41,6 +40,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Payload> {
     }
     let status = header(bytes, b":status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
     Some(Payload::Http2Response { status })
+}
+
+/// What follows the client's preface. Clients write whole frames, so a segment begins with one.
+pub(super) fn read_on(frames: &[u8]) -> Payload {
+    let authority = header(frames, b":authority").and_then(|value| String::from_utf8(value).ok());
+    Payload::Http2 { authority: authority.filter(|a| !a.is_empty()).map(Name::from) }
 }
 
 /// A pseudo-header of the first HEADERS frame, as far as the bytes go.
