@@ -95,8 +95,9 @@ impl Classifier {
             return Judgement::Count(Box::new(case.opinion(&open)));
         }
         let stalls = |candidate: &Candidate<'_>| candidate.reason() == Reason::ServerFirstStall;
-        if is_silent(flow) && self.deadlines.first_bytes && open.iter().any(stalls) {
-            return Judgement::Wait(Some(opened + self.deadlines.stall));
+        let stalled = opened + self.deadlines.stall;
+        if is_silent(flow) && self.deadlines.first_bytes && now < stalled && open.iter().any(stalls) {
+            return Judgement::Wait(Some(stalled));
         }
         let latest = opened + UPSTREAM;
         if flow.complete() && now < latest && open.iter().any(|candidate| lacks_upstream(flow, candidate)) {
@@ -122,7 +123,8 @@ impl Classifier {
         if flow.told || flow.connecting() {
             return None;
         }
-        let case = self.case(index, flow, reporter, now, false);
+        let over = flow.near().is_some_and(LegEnd::ended);
+        let case = self.case(index, flow, reporter, now, over);
         Some(Box::new(case.opinion(&case.open())))
     }
 

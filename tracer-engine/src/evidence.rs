@@ -20,7 +20,9 @@ pub enum Evidence<'a> {
     /// Another socket has it.
     Uncaptured,
     /// The proxy connects after the capture.
-    UpstreamConnect { to: Endpoint },
+    UpstreamConnect {
+        to: Endpoint,
+    },
     /// It does not, and what it did was all seen. Proves nothing on HTTP chains.
     NoUpstream,
     /// First payload of the application's leg; the walk starts from it.
@@ -28,31 +30,57 @@ pub enum Evidence<'a> {
     /// First payload of the leg between the pods.
     HopBegins(Begins<'a>),
     /// First payload back on it, to a ClientHello.
-    HopAnswers { tls: bool },
+    HopAnswers {
+        tls: bool,
+    },
     /// First payload back to the application: an HTTP response.
-    Response { from: Responder, head: HttpResponse },
+    Response {
+        from: Responder,
+        head: HttpResponse,
+    },
     /// First payload back to the application: anything else. `tls`: a TLS record; `alert`: and an alert.
-    Answer { tls: bool, alert: bool, http_status: Option<u16> },
+    Answer {
+        tls: bool,
+        alert: bool,
+        http_status: Option<u16>,
+    },
     /// Seen from the destination alone: the pod's address that it arrived at, and the port where the proxy's own does
     /// not hide it.
-    ArrivedAt { ip: IpAddr, port: Option<u16> },
+    ArrivedAt {
+        ip: IpAddr,
+        port: Option<u16>,
+    },
     /// A socket on 15006 has the hop's handshake.
     InboundCaptured,
     /// Another socket of the destination has it.
     InboundUncaptured,
     /// The destination's proxy got through to the application; `payload`: and sent it some.
-    LocalLeg { payload: Option<LocalPayload> },
+    LocalLeg {
+        payload: Option<LocalPayload>,
+    },
     /// The application refused the destination's proxy, at its last try.
     LocalRefused,
     /// The destination's proxy reset or closed the hop, bytes unread, and dialled nobody.
     RefusedByProxy,
     /// The hop was reset by its server end before an answer. `answered_tls`: a TLS record had come back before.
-    HopReset { answered_tls: bool },
+    HopReset {
+        answered_tls: bool,
+    },
     /// The application's own connection was ended by the other side without an answer.
-    Cut { reset: bool },
+    Cut {
+        reset: bool,
+    },
     /// A SYN got no connection, at the last try.
-    ConnectFailed { leg: LegKind, error: ConnectError, to: Endpoint, by_proxy: bool },
-    SynRetransmitted { leg: LegKind, count: u32 },
+    ConnectFailed {
+        leg: LegKind,
+        error: ConnectError,
+        to: Endpoint,
+        by_proxy: bool,
+    },
+    SynRetransmitted {
+        leg: LegKind,
+        count: u32,
+    },
     /// The proxy connects by HBONE.
     Hbone,
     /// Established, and not a byte past the stall deadline.
@@ -60,14 +88,18 @@ pub enum Evidence<'a> {
     /// Closed by its opener before that, without a byte.
     NoPayload,
     /// The application presents a mesh ClientHello of its own; `kept`: the exchange went on, and the application ended it.
-    AppMeshTls { kept: Option<bool> },
+    AppMeshTls {
+        kept: Option<bool>,
+    },
 }
 
 /// How the leg between the pods begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Begins<'a> {
     /// ClientHello with ALPN `istio*`.
-    MeshTls { sni: Option<&'a str> },
+    MeshTls {
+        sni: Option<&'a str>,
+    },
     /// Any other ClientHello.
     Tls,
     Plain,

@@ -133,13 +133,13 @@ impl FlowTable {
         self.due.next()
     }
 
-    /// The next flow that is to be looked at by `now`.
-    pub fn pop_due(&mut self, now: Ktime) -> Option<LegKey> {
+    /// The next flow that is to be looked at by `now`, and when it was to be.
+    pub fn pop_due(&mut self, now: Ktime) -> Option<(LegKey, Ktime)> {
         while let Some((at, key)) = self.due.pop(now) {
             let Some(leg) = self.leg_mut(key).filter(|leg| leg.due == Some(at)) else { continue };
             leg.due = None;
             if leg.parent.is_none() {
-                return Some(key);
+                return Some((key, at));
             }
         }
         None

@@ -88,6 +88,10 @@ fn hop_answers(tls: bool, candidate: &Candidate<'_>) -> bool {
 fn response(from: Responder, head: HttpResponse, candidate: &Candidate<'_>) -> bool {
     let path = &candidate.outcome.path;
     match from {
+        // On a TCP chain the source's proxy speaks no HTTP: the words are those of the proxy at the other end.
+        Responder::SourceProxy if !path.http_chain && path.proxy_answers.is_none() => {
+            response(Responder::DestinationProxy, head, candidate)
+        }
         Responder::SourceProxy => match path.proxy_answers {
             Some(status) => !candidate.walked() || status != head.status,
             // The proxy says 503 where its hop failed, 504 where it took too long.

@@ -172,7 +172,9 @@ fn asked_by_http(leg: &Leg) -> bool {
 fn responder(flow: &FlowView<'_>, head: HttpResponse) -> Responder {
     match (flow.captured(), head.upstream_service_time) {
         (_, Some(true)) => Responder::Upstream,
-        (true, Some(false)) => Responder::SourceProxy,
+        // Every answer that passes a proxy's HTTP chain bears its `server`; on a TCP chain it is the application's own.
+        (true, Some(false)) if head.envoy => Responder::SourceProxy,
+        (true, Some(false)) => Responder::Application,
         (false, Some(false)) if head.envoy => Responder::DestinationProxy,
         (false, Some(false)) => Responder::Application,
         (_, None) => Responder::Unknown,
@@ -231,11 +233,12 @@ fn closed_by_opener(leg: &Leg, near: &LegEnd) -> bool {
     how.is_some_and(|how| how.first_fin == Some(opener) || (how.first_fin.is_none() && how.reset == Some(peer_reset)))
 }
 
-/// Whether the exchange that a mesh ClientHello of the application began went on until the application ended it.
+/// Whether the exchange that a mesh ClientHello of the application began went on until the application ended it. A
+/// proxy that refuses the certificate sends its FIN with the alert, so an application that is told of it closes second;
+/// one that is done closes first, by RST where it left a session ticket unread.
 fn kept(leg: &Leg) -> Option<bool> {
     let near = leg.client.as_ref().or(leg.server.as_ref())?;
-    let how = near.closed?.how;
-    Some(leg.server_spoke() && closed_by_opener(leg, near) && how.reset.is_none())
+    near.closed.map(|_| leg.server_spoke() && closed_by_opener(leg, near))
 }
 
 /// Each leg with what the record calls it.

@@ -2,7 +2,7 @@
 
 use super::leg::{Closed, Failed, FirstBytes, Leg, LegEnd, LegKey, Role, Side};
 use super::{Change, FlowTable, Foresight, Slot, role};
-use crate::socket::{Direction, SocketChange, SocketEvent};
+use crate::socket::{Direction, Payload, SocketChange, SocketEvent};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -80,24 +80,29 @@ impl FlowTable {
     ) -> Option<Change> {
         let settled = event.at + self.limits.settle;
         let end = self.leg_mut(key)?.end_mut(side).as_mut()?;
+        if end.ended() {
+            return None;
+        }
         match &event.change {
             SocketChange::SynRetransmitted { count, .. } => {
                 end.retransmits = end.retransmits.max(*count);
                 return Some(Change::Retransmitted(self.root_of(key)));
             }
-            SocketChange::Connected { since, handshake } => {
+            SocketChange::Connected { since, handshake } if end.opened.is_none() && side == Side::Client => {
                 end.since = *since;
                 end.adopted = false;
                 end.socket = event.socket;
                 end.opened = Some(event.at);
                 self.join(key, side, *handshake, foresight);
             }
-            SocketChange::Accepted { handshake } => {
+            SocketChange::Accepted { handshake } if end.opened.is_none() && side == Side::Server => {
                 end.since = event.at;
                 end.adopted = false;
                 end.opened = Some(event.at);
                 self.join(key, side, *handshake, foresight);
             }
+            // The kernel says these once.
+            SocketChange::Connected { .. } | SocketChange::Accepted { .. } => {}
             SocketChange::ConnectFailed { since, error } => {
                 end.since = *since;
                 end.failed = Some(Failed { at: event.at, error: *error });
@@ -109,8 +114,10 @@ impl FlowTable {
                     Direction::Sent => &mut end.sent,
                     Direction::Received => &mut end.received,
                 };
-                if slot.is_none() {
-                    *slot = Some(Box::new(FirstBytes { at: event.at, payload: payload.clone() }));
+                match slot {
+                    None => *slot = Some(Box::new(FirstBytes { at: event.at, payload: payload.clone() })),
+                    Some(first) if completes(&first.payload, payload) => first.payload = payload.clone(),
+                    Some(_) => {}
                 }
                 self.check_claim(key, foresight);
                 self.wake(key, settled);
@@ -124,4 +131,9 @@ impl FlowTable {
         }
         None
     }
+}
+
+/// The HEADERS of an HTTP/2 stream may follow its preface in a segment of their own.
+fn completes(first: &Payload, more: &Payload) -> bool {
+    matches!((first, more), (Payload::Http2 { authority: None }, Payload::Http2 { authority: Some(_) }))
 }

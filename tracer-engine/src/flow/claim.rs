@@ -168,6 +168,9 @@ impl FlowTable {
 
     /// Whether the connection that the proxy accepted as `parent` can be why it opened `child`.
     fn may_have_opened(&self, parent: LegKey, child: LegKey, foresight: &mut impl Foresight) -> bool {
+        if self.root_of(parent) == child {
+            return false;
+        }
         let (Some(parent), Some(child)) = (self.leg(parent), self.leg(child)) else { return false };
         let (Some(server), Some(client)) = (&parent.server, &child.client) else { return false };
         let syn = client.since;

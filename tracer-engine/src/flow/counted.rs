@@ -27,6 +27,8 @@ pub(super) struct Counted {
     side: Side,
     /// What a captured flow dialled, and where.
     carried: Option<(NetNs, Endpoint)>,
+    /// Where its verdict may be revised.
+    root: Option<LegKey>,
 }
 
 /// The end of a flow that was counted.
@@ -92,10 +94,12 @@ impl FlowTable {
         };
         if revisable {
             self.stop_waiting(root);
+            self.counted[index as usize].root = Some(root);
             if let Some(leg) = self.leg_mut(root) {
                 leg.told = Some(Told { counted: index });
             }
         } else {
+            self.counted[index as usize].root = None;
             self.forget(root, Some(index));
         }
         ended
@@ -130,11 +134,13 @@ impl FlowTable {
         let at = (self.hand..self.hand + self.counted.capacity()).map(|i| i % self.counted.capacity().max(1));
         let index = at.into_iter().find(|index| self.counted.contains(*index))?;
         self.hand = index + 1;
-        let cookie = self.counted[index].cookie;
-        if matches!(self.sockets.get(&cookie), Some(Slot::Counted(_))) {
-            self.sockets.insert(cookie, Slot::Quiet);
-        }
         let counted = self.drop_counted(index as u32);
+        match counted.root {
+            Some(root) => self.forget(root, None),
+            None => {
+                self.sockets.insert(counted.cookie, Slot::Quiet);
+            }
+        }
         Some(counted.end(counted.opened, HowEnded::GivenUp, None))
     }
 
@@ -196,6 +202,7 @@ impl Counted {
             opened: flow.root.opened().unwrap_or(flow.root.since()),
             side,
             carried: carries.then_some((near.socket.owner.netns, near.socket.remote)),
+            root: None,
         }
     }
 

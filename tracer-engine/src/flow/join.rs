@@ -101,6 +101,10 @@ impl FlowTable {
         let (Some(this), None, Some(that)) = (leg.end(side), other.end(side), other.end(side.other())) else {
             return false;
         };
+        let related = self.root_of(leg.key) == self.root_of(other.key);
+        if leg.end(side.other()).is_some() || leg.told.is_some() || other.told.is_some() || related {
+            return false;
+        }
         let (client, server) = if side == Side::Client { (this, that) } else { (that, this) };
         leg.handshake.is_some() || addresses_agree(client, server)
     }

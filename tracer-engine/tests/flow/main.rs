@@ -3,6 +3,8 @@
 mod claims;
 mod cluster;
 mod demo;
+mod endings;
 mod lab;
 mod meshes;
+mod properties;
 mod wire;
