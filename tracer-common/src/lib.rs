@@ -78,7 +78,7 @@ pub struct Accept {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct FirstBytes {
-    /// One of `direction`.
+    /// One of `direction`, and maybe `direction::CONTINUED`.
     pub direction: u32,
     pub length: u32,
 }
@@ -124,6 +124,8 @@ pub mod connect_flags {
 pub mod direction {
     pub const SENT: u32 = 0;
     pub const RECEIVED: u32 = 1;
+    /// Added to either: a later segment of a stream that began with the HTTP/2 preface, whose HEADERS may be in it.
+    pub const CONTINUED: u32 = 2;
 }
 
 pub mod close_flags {

@@ -126,7 +126,8 @@ pub enum Payload {
     /// TLS ClientHello. Fields absent where the record was cut off before them.
     ClientHello(ClientHello),
     /// A TLS record that is no ClientHello, as the answer to one: ServerHello (content type 22) or an alert (21).
-    TlsAnswer { alert: bool },
+    /// `length`: bytes of the payload that it began, as far as they were read.
+    TlsAnswer { alert: bool, length: u16 },
     /// An HTTP/1.x response head.
     HttpResponse(HttpResponse),
     /// HTTP/2 frames from the server (its SETTINGS come first). `status` where the first HEADERS was in the same bytes.

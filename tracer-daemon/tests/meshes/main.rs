@@ -48,8 +48,8 @@ fn judge(mesh: &str) {
             source.exact(scene, told.iter().find(|record| scene.is_told_by(record)));
         }
         for scene in performance.scenes.iter().filter(|scene| scene.call.from != pod.name) {
-            let legs = performance.legs_to(scene, pod);
-            for record in told.iter().filter(|record| legs.contains(&judge::client(record))) {
+            let Some(handshake) = performance.handshake_of(scene) else { continue };
+            for record in told.iter().filter(|record| record.handshake.as_deref() == Some(handshake)) {
                 destination.never_wrong(scene, record);
             }
         }

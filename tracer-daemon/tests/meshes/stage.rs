@@ -32,7 +32,6 @@ pub(crate) struct Scene {
 
 pub(crate) struct PodSeen {
     pub(crate) name: PodName,
-    pub(crate) ip: std::net::Ipv4Addr,
     pub(crate) netns: NetNs,
 }
 
@@ -51,7 +50,6 @@ impl Performance {
         let scenes = mesh.calls().iter().cloned().zip(results).map(|(call, result)| Scene { call, result }).collect();
         let pods = mesh.pods().iter().map(|pod| PodSeen {
             name: pod.name().clone(),
-            ip: pod.ip(),
             netns: NetNs(u32::try_from(pod.netns_inode()).expect("inode numbers of namespaces are 32 bits wide")),
         });
         let pods = pods.collect();
@@ -66,14 +64,9 @@ impl Performance {
         self.journal.iter().find(|record| scene.is_told_by(record))
     }
 
-    /// The clients' ends of the connections by which this call reached `pod`.
-    pub(crate) fn legs_to(&self, scene: &Scene, pod: &PodSeen) -> Vec<SocketAddr> {
-        let Some(record) = self.told_of(scene) else { return Vec::new() };
-        let legs = record.legs.iter().filter(|leg| leg.kind == "upstream" || leg.kind == "app");
-        let legs = legs.map(|leg| (address(&leg.client), address(&leg.server)));
-        // A VIP leads anywhere; the handshake's other end says where, and with it the record of that pod.
-        let there = legs.filter(|(_, server)| server.ip() == pod.ip || scene.call.request.to.ip() == server.ip());
-        there.map(|(client, _)| client).collect()
+    /// The handshake of the connection by which this call reached another pod: it is the same at both ends.
+    pub(crate) fn handshake_of(&self, scene: &Scene) -> Option<&str> {
+        self.told_of(scene)?.handshake.as_deref()
     }
 
     /// With `MESH_TRACER_KEEP_TAPES` this tape becomes the golden one.
@@ -157,8 +150,4 @@ fn journal(path: &Path) -> Vec<Record> {
         Line::Lost(loss) => panic!("something was lost: {loss:?}"),
     });
     records.collect()
-}
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().unwrap_or_else(|_| panic!("{text:?} is no address"))
 }

@@ -48,7 +48,7 @@ pub(crate) fn one_of_each() -> Vec<SocketEvent> {
             alpn: ["istio-peer-exchange", "istio"].map(Name::from).into_iter().collect(),
             complete: true,
         }),
-        Payload::TlsAnswer { alert: true },
+        Payload::TlsAnswer { alert: true, length: 7 },
         Payload::Http2Response { status: Some(200) },
         Payload::Other,
     ];
@@ -147,7 +147,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
         option::of(name()).prop_map(|host| Payload::Http1 { host }),
         option::of(name()).prop_map(|authority| Payload::Http2 { authority }),
         hello,
-        any::<bool>().prop_map(|alert| Payload::TlsAnswer { alert }),
+        any::<(bool, u16)>().prop_map(|(alert, length)| Payload::TlsAnswer { alert, length }),
         response,
         option::of(any::<u16>()).prop_map(|status| Payload::Http2Response { status }),
         Just(Payload::Other),

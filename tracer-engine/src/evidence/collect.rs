@@ -1,12 +1,17 @@
 //! Reads the evidence off a flow's legs. What is absent is evidence only where nothing was lost.
 
 use super::{Begins, Evidence, LocalPayload, Responder, Seen};
-use crate::flow::{FlowView, Leg, LegEnd, Role, Side};
+use crate::flow::{FirstBytes, FlowView, Leg, LegEnd, Role, Side};
 use crate::net::Ktime;
 use crate::record::LegKind;
 use crate::socket::{End, HttpResponse, Payload, Reset};
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// An encrypted alert record is 24 bytes long, `close_notify` after it too.
+const ALERT_AT_MOST: u64 = 64;
+/// No pod network splits payloads shorter than this.
+const SEGMENT_AT_LEAST: u16 = 1200;
 
 /// What of the surroundings the reading depends on.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +161,7 @@ fn answers<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
             Payload::TlsAnswer { .. } if hop_only => {}
             other => seen.push(Evidence::Answer {
                 tls: matches!(other, Payload::TlsAnswer { .. }),
-                alert: matches!(other, Payload::TlsAnswer { alert: true }),
+                alert: matches!(other, Payload::TlsAnswer { alert: true, .. }),
                 http_status: if let Payload::HttpResponse(head) = other { Some(head.status) } else { None },
             }),
         }
@@ -233,12 +238,20 @@ fn closed_by_opener(leg: &Leg, near: &LegEnd) -> bool {
     how.is_some_and(|how| how.first_fin == Some(opener) || (how.first_fin.is_none() && how.reset == Some(peer_reset)))
 }
 
-/// Whether the exchange that a mesh ClientHello of the application began went on until the application ended it. A
-/// proxy that refuses the certificate sends its FIN with the alert, so an application that is told of it closes second;
-/// one that is done closes first, by RST where it left a session ticket unread.
+/// Whether the exchange that a mesh ClientHello of the application began went on. Who closes first does not tell (an
+/// HTTP server may), but how much comes back does: a proxy that gets no certificate says nothing after its flight but
+/// an alert. Envoy writes its flight at once; where it fills a segment the rest of it cannot be told from an answer.
 fn kept(leg: &Leg) -> Option<bool> {
     let near = leg.client.as_ref().or(leg.server.as_ref())?;
-    near.closed.map(|_| leg.server_spoke() && closed_by_opener(leg, near))
+    let how = near.closed?.how;
+    let from_server = if leg.client.is_some() { how.received } else { how.sent };
+    let Some(FirstBytes { payload: Payload::TlsAnswer { length, .. }, .. }) = leg.server_sent() else {
+        return Some(false);
+    };
+    if from_server.saturating_sub(u64::from(*length)) <= ALERT_AT_MOST {
+        return Some(false);
+    }
+    (*length < SEGMENT_AT_LEAST).then_some(true)
 }
 
 /// Each leg with what the record calls it.

@@ -353,10 +353,34 @@ fn an_application_with_a_mesh_certificate_of_its_own() {
         lab.wire.says(&mut app, By::Server, &says::SERVER_HELLO);
         lab.wire.says(&mut local, By::Client, &says::OTHER);
         lab.wire.says(&mut local, By::Server, &says::OTHER);
+        lab.wire.says(&mut app, By::Server, &says::OTHER);
         lab.wire.pass(Duration::from_millis(100));
         hang_up(&mut lab, &[&app, &local]);
         check(&lab, NOMESH, DB, ["unmeshed", "app-mtls", "", ""]);
     }
+}
+
+#[test]
+fn who_closes_first_says_nothing_of_a_certificate() {
+    let mut lab = strict();
+    let mut app = lab.dial(NOMESH, "10.244.1.20:9200");
+    lab.arrive(&mut app, DB);
+    lab.wire.says(&mut app, By::Client, &says::mesh_tls(DB_HOST, 9200));
+    lab.wire.says(&mut app, By::Server, &says::SERVER_HELLO);
+    lab.wire.says(&mut app, By::Server, &says::OTHER);
+    lab.wire.fin(&app, By::Server);
+    check(&lab, NOMESH, DB, ["unmeshed", "app-mtls", "", ""]);
+}
+
+#[test]
+fn a_mesh_hello_without_a_certificate_gets_no_more_than_an_alert() {
+    let mut lab = strict();
+    let mut app = lab.dial(NOMESH, "10.244.1.20:9200");
+    lab.arrive(&mut app, DB);
+    lab.wire.says(&mut app, By::Client, &says::mesh_tls(DB_HOST, 9200));
+    lab.wire.says(&mut app, By::Server, &says::SERVER_HELLO);
+    lab.wire.fin(&app, By::Server);
+    check(&lab, NOMESH, DB, ["rejected", "tls-without-mesh-certificate", "app-tls", "app-tls"]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ pub(crate) mod says {
     }
 
     pub(crate) const OTHER: Payload = Payload::Other;
-    pub(crate) const SERVER_HELLO: Payload = Payload::TlsAnswer { alert: false };
+    pub(crate) const SERVER_HELLO: Payload = Payload::TlsAnswer { alert: false, length: 100 };
 
     /// The application's answer, as a source proxy hands it on.
     pub(crate) fn answer(status: u16) -> Payload {

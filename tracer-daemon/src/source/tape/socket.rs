@@ -74,6 +74,7 @@ enum Payload {
     },
     TlsAnswer {
         alert: bool,
+        length: u16,
     },
     HttpResponse {
         status: u16,
@@ -262,7 +263,7 @@ impl From<&socket::Payload> for Payload {
             socket::Payload::ClientHello(socket::ClientHello { sni, alpn, complete }) => {
                 Self::ClientHello { sni: sni.clone(), alpn: alpn.to_vec(), complete: *complete }
             }
-            socket::Payload::TlsAnswer { alert } => Self::TlsAnswer { alert: *alert },
+            socket::Payload::TlsAnswer { alert, length } => Self::TlsAnswer { alert: *alert, length: *length },
             socket::Payload::HttpResponse(response) => {
                 let socket::HttpResponse { status, upstream_service_time, envoy, empty_body, body } = *response;
                 Self::HttpResponse { status, upstream_service_time, envoy, empty_body, body: body.map(Into::into) }
@@ -281,7 +282,7 @@ impl From<Payload> for socket::Payload {
             Payload::ClientHello { sni, alpn, complete } => {
                 Self::ClientHello(socket::ClientHello { sni, alpn: SmallVec::from_vec(alpn), complete })
             }
-            Payload::TlsAnswer { alert } => Self::TlsAnswer { alert },
+            Payload::TlsAnswer { alert, length } => Self::TlsAnswer { alert, length },
             Payload::HttpResponse { status, upstream_service_time, envoy, empty_body, body } => {
                 let body = body.map(Into::into);
                 Self::HttpResponse(socket::HttpResponse { status, upstream_service_time, envoy, empty_body, body })

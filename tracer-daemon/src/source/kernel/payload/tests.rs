@@ -212,8 +212,8 @@ fn a_hello_without_names_is_complete_too() {
 
 #[test]
 fn what_answers_a_hello_is_told_apart() {
-    assert_eq!(read(&[22, 3, 3, 0, 90, 2, 0, 0, 86]), Payload::TlsAnswer { alert: false });
-    assert_eq!(read(&[21, 3, 3, 0, 2, 2, 40]), Payload::TlsAnswer { alert: true });
+    assert_eq!(read(&[22, 3, 3, 0, 90, 2, 0, 0, 86]), Payload::TlsAnswer { alert: false, length: 9 });
+    assert_eq!(read(&[21, 3, 3, 0, 2, 2, 40]), Payload::TlsAnswer { alert: true, length: 7 });
     assert_eq!(read(&[22, 3]), Payload::Other);
 }
 

@@ -22,11 +22,12 @@ struct Cursor<'a>(&'a [u8]);
 /// `None` where this is no TLS record.
 pub(super) fn read(bytes: &[u8]) -> Option<Payload> {
     let (&[kind, 3, _, _, _], record) = bytes.split_first_chunk::<RECORD_HEADER>()? else { return None };
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     match kind {
-        ALERT => Some(Payload::TlsAnswer { alert: true }),
+        ALERT => Some(Payload::TlsAnswer { alert: true, length }),
         HANDSHAKE => match record.split_first()? {
             (&CLIENT_HELLO, rest) => Some(Payload::ClientHello(client_hello(bytes, rest))),
-            _ => Some(Payload::TlsAnswer { alert: false }),
+            _ => Some(Payload::TlsAnswer { alert: false, length }),
         },
         _ => None,
     }
