@@ -8,7 +8,7 @@ mod verdict;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::setup::{self, Part};
 use crate::shell;
 use crate::workspace::Workspace;
 
-use self::processes::Tracer;
+use self::processes::{Process, Tracer};
 use self::verdict::{Call, Verdicts};
 
 /// Longer than the daemon waits before it calls silence a stall.
@@ -42,10 +42,11 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
     );
     let _live = tracer.observe(&["--follow"], Stdio::inherit())?;
     let mut records = tracer.observe(&["--follow", "--output", "json"], Stdio::piped())?;
-    let records = lines(records.child.stdout.take().context("a piped stdout is there")?);
+    let records = lines(&mut records)?;
 
     let mut lab = processes::lab(&programs, keep)?;
-    let mut verdicts = Verdicts::new(calls(&mut lab.child, expected)?);
+    let said = lines(&mut lab)?;
+    let mut verdicts = Verdicts::new(calls(&said, expected)?);
     collect(&records, &mut verdicts);
 
     println!("\n{}", table::of(&verdicts, table::terminal_width()));
@@ -80,11 +81,8 @@ fn fresh_folder(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// What the lab says of its calls once they have ended: one line for each, and then it may stay up.
-fn calls(lab: &mut Child, expected: usize) -> Result<Vec<Call>> {
-    let stdout = lab.stdout.take().context("a piped stdout is there")?;
-    let lines = BufReader::new(stdout).lines().take(expected);
-    let calls = lines.map(|line| Call::parse(&line.context("cannot read what the lab says")?));
-    let calls = calls.collect::<Result<Vec<_>>>()?;
+fn calls(said: &Receiver<String>, expected: usize) -> Result<Vec<Call>> {
+    let calls = said.iter().take(expected).map(|line| Call::parse(&line)).collect::<Result<Vec<_>>>()?;
     if calls.len() < expected {
         bail!("the lab ended after {} of {expected} calls: see what it says above", calls.len());
     }
@@ -101,13 +99,15 @@ fn collect(records: &Receiver<String>, verdicts: &mut Verdicts) {
     }
 }
 
-fn lines(stdout: ChildStdout) -> Receiver<String> {
+/// The lines that `process` prints, for as long as somebody holds the receiver; then its stdout is closed.
+fn lines(process: &mut Process) -> Result<Receiver<String>> {
+    let stdout = process.child.stdout.take().context("a process without a piped stdout")?;
     let (sender, receiver) = sync_channel(1024);
     thread::spawn(move || {
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
         while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
     });
-    receiver
+    Ok(receiver)
 }
 
 fn invite(tracer: &Tracer, workspace: &Workspace) {

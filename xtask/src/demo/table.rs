@@ -41,7 +41,11 @@ fn row(call: &Call, record: Option<&Value>) -> [String; 4] {
     };
     let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
     let server = &record["server"];
-    let who = format!("{} -> {}:{}", pod(&record["client"]), pod(server), server["port"]);
+    let dialled = match server["service"].as_str() {
+        Some(service) if server["pod"].is_null() => format!("Service {service}"),
+        _ => pod(server),
+    };
+    let who = format!("{} -> {dialled}:{}", pod(&record["client"]), server["port"]);
     let verdict = [text("class"), text("reason"), text("cause")].into_iter().filter(|word| !word.is_empty());
     let remedy = text("remedy");
     [
