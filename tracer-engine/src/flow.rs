@@ -17,7 +17,7 @@ pub use role::{Proxy, is_inbound_bind};
 pub use view::FlowView;
 
 use crate::net::{Cookie, Endpoint, Ktime, NetNs};
-use crate::socket::{SocketChange, SocketEvent};
+use crate::socket::{Payload, SocketChange, SocketEvent};
 use claim::Quarter;
 use counted::Counted;
 use due::Due;
@@ -35,8 +35,8 @@ pub trait Foresight {
     fn expects(&mut self, flow: &FlowView<'_>, to: Endpoint, by: Ktime) -> bool;
     /// Whether an upstream leg of this flow can be expected to `to` with this SNI.
     fn confirms(&mut self, flow: &FlowView<'_>, to: Endpoint, sni: &str) -> bool;
-    /// Whether the destination's proxy dials its application on `port` before the client sends a byte.
-    fn dials_unprompted(&mut self, flow: &FlowView<'_>, port: u16) -> bool;
+    /// Whether the destination's proxy dials its application on `port` for a connection that has sent `said` so far.
+    fn hands_on(&mut self, flow: &FlowView<'_>, said: Option<&Payload>, port: u16) -> bool;
 }
 
 /// Something that whoever holds the table must act on.

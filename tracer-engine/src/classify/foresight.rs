@@ -7,6 +7,7 @@ use crate::flow::{FlowView, Foresight, Proxy};
 use crate::mesh::facts::{Enrolment, InterceptionMode, Pod};
 use crate::mesh::index::{Index, Occupant};
 use crate::net::{Endpoint, Ktime};
+use crate::socket::Payload;
 use crate::walk::outcome::{ArrivalEnd, HopBytes, Outcome, Sends};
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -53,21 +54,28 @@ impl Foresight for Facts<'_> {
         !foreseen || outcomes.iter().any(fits)
     }
 
-    fn dials_unprompted(&mut self, flow: &FlowView<'_>, port: u16) -> bool {
-        let at = flow.root.since();
-        let delivered = |outcome: &Outcome| {
-            let begins = outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == HopBytes::AsSent);
-            begins && outcome.path.arrival.is_some_and(|a| a.captured && a.end == ArrivalEnd::Delivered)
+    fn hands_on(&mut self, flow: &FlowView<'_>, said: Option<&Payload>, port: u16) -> bool {
+        // Mesh TLS hides what is in it, and a flow known from its source has said its port.
+        let hidden = |payload: &Payload| matches!(payload, Payload::ClientHello(hello) if hello.is_mesh());
+        if said.is_some_and(|payload| hidden(payload) || flow.root.client.is_some()) {
+            return true;
+        }
+        let sends = said.map_or(Sends::Nothing, call::sends_of);
+        let as_sent = |outcome: &&Outcome| outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == HopBytes::AsSent);
+        let call = call::from_source(self.index, flow, sends.clone()).or_else(|| {
+            let server = flow.root.server.as_ref()?;
+            Some(call::between(self.index, &server.socket, server.since, port, sends))
+        });
+        let Some(call) = call else { return false };
+        let outcomes = self.walks.outcomes(self.index, &call, flow.root.since());
+        let mut plain = outcomes.iter().filter(as_sent).peekable();
+        // Plaintext that the facts do not foresee at all may still be handed on.
+        let unforeseen = said.is_some() && plain.peek().is_none();
+        let dials = |outcome: &Outcome| {
+            let dialling = [ArrivalEnd::Delivered, ArrivalEnd::HandshakeFails];
+            outcome.path.arrival.is_some_and(|arrival| arrival.captured && dialling.contains(&arrival.end))
         };
-        let call = match call::from_source(self.index, flow, Sends::Nothing) {
-            Some(call) => Some(call),
-            None => flow
-                .root
-                .server
-                .as_ref()
-                .map(|server| call::between(self.index, &server.socket, server.since, port, Sends::Nothing)),
-        };
-        call.is_some_and(|call| self.walks.outcomes(self.index, &call, at).iter().any(delivered))
+        unforeseen || plain.any(dials)
     }
 }
 

@@ -187,7 +187,7 @@ impl FlowTable {
                     let dialled = accepted_from.socket.remote;
                     dialled.ip != client.socket.remote.ip || dialled.port == client.socket.remote.port
                 });
-                port_fits && (spoke_by(parent, syn) || foresight.dials_unprompted(&flow, client.socket.remote.port))
+                port_fits && foresight.hands_on(&flow, said_by(parent, syn), client.socket.remote.port)
             }
             _ => foresight.expects(&flow, client.socket.remote, syn),
         }
@@ -211,8 +211,8 @@ fn answered(parent: &Leg, by: Ktime) -> bool {
     parent.server_sent().is_some_and(|first| first.at <= by && carried_elsewhere(&first.payload))
 }
 
-fn spoke_by(parent: &Leg, by: Ktime) -> bool {
-    parent.client_sent().is_some_and(|first| first.at <= by)
+fn said_by(parent: &Leg, by: Ktime) -> Option<&Payload> {
+    parent.client_sent().filter(|first| first.at <= by).map(|first| &first.payload)
 }
 
 /// Which leg of a flow a view is asked about.

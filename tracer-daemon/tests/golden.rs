@@ -1,0 +1,47 @@
+//! Golden tapes: what was recorded of a real mesh gives the same records, byte for byte. A change that means to alter
+//! them records them anew (`MESH_TRACER_KEEP_TAPES=1 cargo test -p tracer-daemon --test meshes`) and shows what it
+//! altered in its diff.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+use tracer_daemon::replay::{epoch, replay};
+use tracer_daemon::sink::wire::{self, Origin, Record};
+use tracer_daemon::source::tape::TapeReader;
+
+#[test]
+fn demo() {
+    replays("demo");
+}
+
+#[test]
+fn basic() {
+    replays("basic");
+}
+
+#[test]
+fn strict() {
+    replays("strict");
+}
+
+#[test]
+fn registry_only() {
+    replays("registry-only");
+}
+
+fn replays(mesh: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tapes").join(mesh);
+    let input = File::open(folder.join("input.jsonl")).unwrap_or_else(|error| panic!("no tape of {mesh}: {error}"));
+    let mut tape = TapeReader::open(BufReader::new(input)).expect("a tape");
+    let header = tape.header().clone();
+    let origin = Origin { node: header.node.as_str().into(), started: header.boot };
+    let mut told = String::new();
+    replay(&mut tape, |_| true, &mut |flow| told.push_str(&wire::write(&Record::new(flow, &origin, epoch(&header)))))
+        .expect("every line of the tape can be read");
+    assert_eq!(tape.cut(), None);
+    let expected = fs::read_to_string(folder.join("expected.jsonl")).expect("the records of the tape");
+    for (number, (told, expected)) in told.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(told, expected, "record {}", number + 1);
+    }
+    assert_eq!(told.lines().count(), expected.lines().count(), "records");
+}
