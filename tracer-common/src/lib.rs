@@ -139,15 +139,17 @@ pub mod close_flags {
     pub const FIRST_FIN_RECEIVED: u32 = 16;
 }
 
-/// Slots of the per-cpu counters: emissions of each kind, then failed emissions of each kind, then the sockets that
-/// found the map of live sockets full. `emitted` counts every attempt, so emitted = decoded + malformed + lost.
+/// Slots of the per-cpu counters: emissions of each kind, failed emissions of each kind, sockets that found the map of
+/// live sockets full, and state changes that only the second program of `inet_sock_set_state` could handle. `EMITTED`
+/// counts every attempt, so emitted = decoded + malformed + lost.
 pub mod counter {
     use crate::kind;
 
     pub const EMITTED: u32 = 0;
     pub const LOST: u32 = EMITTED + kind::COUNT;
     pub const UNTRACKED: u32 = LOST + kind::COUNT;
-    pub const COUNT: u32 = UNTRACKED + 1;
+    pub const NESTED: u32 = UNTRACKED + 1;
+    pub const COUNT: u32 = NESTED + 1;
 }
 
 /// Value of a field offset that this kernel does not have.

@@ -1,14 +1,15 @@
 //! `inet_sock_set_state`: every change of a TCP socket's state. The spine of it all.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
-use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, kind};
+use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, counter, kind};
 
 use crate::early;
 use crate::field::{Sock, TcpSock};
 use crate::live::{self, Exists, Live};
-use crate::ring::Subject;
+use crate::ring::{self, Subject};
 
 /// States as `include/net/tcp_states.h` numbers them; user-visible in /proc/net/tcp, so they do not change.
 pub const ESTABLISHED: i32 = 1;
@@ -22,32 +23,102 @@ const LAST_ACK: i32 = 9;
 pub const LISTEN: i32 = 10;
 const CLOSING: i32 = 11;
 
+/// The program that handles every change, but for those that interrupt it on its own cpu.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    let old: i32 = ctx.arg(1);
-    let new: i32 = ctx.arg(2);
-    match new {
-        SYN_SENT => change(&ctx, connecting),
-        ESTABLISHED if old == SYN_SENT => change(&ctx, connected),
-        ESTABLISHED if old == SYN_RECV => change(&ctx, accepted),
-        CLOSE if old != LISTEN && old != CLOSE => change(&ctx, |ctx, sk, tcp| closed(ctx, sk, tcp, old)),
-        _ => {}
+    if let Some(handle) = interest(&ctx) {
+        let running = Running::begin();
+        handle.run(&ctx);
+        running.end();
     }
     0
 }
 
-#[inline(always)]
-fn change(ctx: &BtfTracePointContext, then: impl FnOnce(&BtfTracePointContext, Sock, TcpSock)) {
-    if let Some(sk) = Sock::new(ctx.arg(0))
-        && let Some(tcp) = sk.tcp()
+/// The kernel skips a tracing program that would interrupt itself: a softirq that closes one connection while this cpu
+/// opens another for a process. So the same tracepoint has this second program, which runs after the first one and does
+/// its work exactly where the first could not: where it is still in the middle of another change.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
+    if let Some(handle) = interest(&ctx)
+        && Running::now()
     {
-        then(ctx, sk, tcp);
+        ring::count(counter::NESTED);
+        handle.run(&ctx);
+    }
+    0
+}
+
+/// What an interesting change means.
+#[derive(Clone, Copy)]
+enum Interest {
+    Connecting,
+    Connected,
+    Accepted,
+    Closed { from: i32 },
+}
+
+#[inline(always)]
+fn interest(ctx: &BtfTracePointContext) -> Option<Interest> {
+    let from: i32 = ctx.arg(1);
+    let to: i32 = ctx.arg(2);
+    match to {
+        SYN_SENT => Some(Interest::Connecting),
+        ESTABLISHED if from == SYN_SENT => Some(Interest::Connected),
+        ESTABLISHED if from == SYN_RECV => Some(Interest::Accepted),
+        CLOSE if from != LISTEN && from != CLOSE => Some(Interest::Closed { from }),
+        _ => None,
+    }
+}
+
+impl Interest {
+    #[inline(always)]
+    fn run(self, ctx: &BtfTracePointContext) {
+        let Some(sk) = Sock::new(ctx.arg(0)) else { return };
+        let Some(tcp) = sk.tcp() else { return };
+        match self {
+            Self::Connecting => connecting(ctx, sk),
+            Self::Connected => connected(sk, tcp),
+            Self::Accepted => accepted(ctx, sk, tcp),
+            Self::Closed { from } => closed(sk, tcp, from),
+        }
+    }
+}
+
+/// Set on a cpu while the first program handles a change there.
+struct Running(Option<*mut u32>);
+
+#[map]
+static RUNNING: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+impl Running {
+    #[inline(always)]
+    fn begin() -> Self {
+        let flag = RUNNING.get_ptr_mut(0);
+        if let Some(flag) = flag {
+            // SAFETY: memory of a per-cpu array. Volatile, because who reads it interrupts us.
+            unsafe { flag.write_volatile(1) };
+        }
+        Self(flag)
+    }
+
+    #[inline(always)]
+    fn end(self) {
+        if let Some(flag) = self.0 {
+            // SAFETY: as above.
+            unsafe { flag.write_volatile(0) };
+        }
+    }
+
+    #[inline(always)]
+    fn now() -> bool {
+        // SAFETY: as above.
+        RUNNING.get_ptr(0).is_some_and(|flag| unsafe { flag.read_volatile() } != 0)
     }
 }
 
 /// In the caller's context: the only moment that knows the calling thread. The source port is not chosen yet (trap 1).
 #[inline(always)]
-fn connecting(ctx: &BtfTracePointContext, sk: Sock, _tcp: TcpSock) {
+fn connecting(ctx: &BtfTracePointContext, sk: Sock) {
     let mut live = Live::new(sk);
     live.since = now();
     live.socket.tid = bpf_get_current_pid_tgid() as u32;
@@ -57,7 +128,7 @@ fn connecting(ctx: &BtfTracePointContext, sk: Sock, _tcp: TcpSock) {
 
 /// Often in softirq, where the current thread is whoever was interrupted: it is not read here.
 #[inline(always)]
-fn connected(_ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock) {
+fn connected(sk: Sock, tcp: TcpSock) {
     let cookie = live::cookie(sk);
     if let Some(live) = live::find(cookie) {
         return emit_connected(cookie, live, sk, tcp);
@@ -92,7 +163,7 @@ fn accepted(ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock) {
     }
     if let Err(Exists) = live::follow(ctx, cookie, &live) {
         // SYN_SENT -> SYN_RECV -> ESTABLISHED: both ends dialled at once, or the socket dialled itself.
-        return connected(ctx, sk, tcp);
+        return connected(sk, tcp);
     }
     let body = Accept {
         client_isn: tcp.rcv_nxt().wrapping_sub(1),
@@ -108,7 +179,7 @@ fn accepted(ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock) {
 }
 
 #[inline(always)]
-fn closed(_ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock, old: i32) {
+fn closed(sk: Sock, tcp: TcpSock, old: i32) {
     let cookie = live::cookie(sk);
     match live::find(cookie) {
         Some(live) => {

@@ -22,7 +22,11 @@ pub(super) struct Probes {
 
 /// Tracepoints whose type numbers loading needs.
 pub(super) fn tracepoints() -> Vec<&'static str> {
-    HOOKS.iter().filter(|hook| matches!(hook.point, Point::Tracepoint)).map(|hook| hook.name).collect()
+    let name = |hook: &hooks::Hook| match hook.point {
+        Point::Tracepoint(name) => Some(name),
+        Point::Cgroup(_) => None,
+    };
+    HOOKS.iter().filter_map(name).collect()
 }
 
 impl Probes {
@@ -55,7 +59,7 @@ impl Probes {
         let mut hooks = Vec::with_capacity(HOOKS.len());
         for hook in &HOOKS {
             let state = match (hook.point, &cgroup) {
-                (Point::Tracepoint, _) => attach::tracepoint(&mut object, hook, tracepoints)?,
+                (Point::Tracepoint(name), _) => attach::tracepoint(&mut object, hook, name, tracepoints)?,
                 (Point::Cgroup(direction), Ok(cgroup)) => attach::cgroup(&mut object, hook, cgroup, direction)?,
                 (Point::Cgroup(_), Err(state)) => state.clone(),
             };
@@ -68,20 +72,22 @@ impl Probes {
         &self.hooks
     }
 
-    /// Reads how many runs the kernel skipped, into the hooks; their sum.
-    pub(super) fn count_missed(&mut self) -> u64 {
+    /// Reads how many runs the kernel skipped, into the hooks; their sum. `nested` of the first hook's were done by the
+    /// second, and so were not missed.
+    pub(super) fn count_missed(&mut self, nested: u64) -> u64 {
         if let Some(object) = &self.object {
             for (hook, status) in HOOKS.iter().zip(&mut self.hooks) {
                 if let Some(missed) = object.program(hook.program).and_then(attach::missed) {
-                    status.missed = missed;
+                    let made_up = if hook.program == hooks::FIRST_OF_TWO { nested } else { 0 };
+                    status.missed = missed.saturating_sub(made_up);
                 }
             }
         }
         self.hooks.iter().map(|hook| hook.missed).sum()
     }
 
-    pub(super) fn detach(&mut self) {
-        self.count_missed();
+    pub(super) fn detach(&mut self, nested: u64) {
+        self.count_missed(nested);
         self.object = None;
     }
 }

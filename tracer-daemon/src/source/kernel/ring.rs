@@ -96,6 +96,11 @@ impl Ring {
         Ok(counts)
     }
 
+    /// State changes that the second program of `inet_sock_set_state` handled.
+    pub(super) fn nested(&self) -> Result<u64, KernelError> {
+        self.counter(counter::NESTED)
+    }
+
     /// Decodes at most a batch; how many records it took.
     fn take(&mut self, out: &mut Vec<SocketEvent>) -> usize {
         let events = self.events.get_mut();

@@ -13,9 +13,14 @@ use super::{HookState, KernelError};
 /// Lines of the verifier's log that are shown: its verdict stands at the end.
 const VERIFIER_LINES: usize = 3;
 
-pub(super) fn tracepoint(object: &mut Ebpf, hook: &Hook, tracepoints: &Btf) -> Result<HookState, KernelError> {
+pub(super) fn tracepoint(
+    object: &mut Ebpf,
+    hook: &Hook,
+    name: &str,
+    tracepoints: &Btf,
+) -> Result<HookState, KernelError> {
     let program: &mut BtfTracePoint = program(object, hook)?;
-    state(program.load(hook.name, tracepoints).and_then(|()| program.attach()))
+    state(program.load(name, tracepoints).and_then(|()| program.attach()))
 }
 
 pub(super) fn cgroup(

@@ -9,7 +9,7 @@ use super::{HookState, HookStatus, KernelError};
 
 /// A place of the kernel where a program of `tracer-ebpf` runs.
 pub(super) struct Hook {
-    /// The kernel's own name of it.
+    /// The kernel's own name of it, and what sets it apart where it has two programs.
     pub name: &'static str,
     /// The function of `tracer-ebpf`.
     pub program: &'static str,
@@ -22,25 +22,40 @@ pub(super) struct Hook {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Point {
-    Tracepoint,
+    Tracepoint(&'static str),
     Cgroup(CgroupSkbAttachType),
 }
 
-pub(super) const HOOKS: [Hook; 6] =
-    [SET_STATE, RECEIVE_RESET, SEND_RESET, RETRANSMIT, FIRST_BYTES_SENT, FIRST_BYTES_RECEIVED];
+/// The program whose skipped runs another one makes up for.
+pub(super) const FIRST_OF_TWO: &str = "inet_sock_set_state";
+
+pub(super) const HOOKS: [Hook; 7] =
+    [SET_STATE, SET_STATE_NESTED, RECEIVE_RESET, SEND_RESET, RETRANSMIT, FIRST_BYTES_SENT, FIRST_BYTES_RECEIVED];
 
 /// `inet_sk_state_store`, which every change of a TCP socket's state goes through: connect, accept, fail, close.
 ///
 /// SYN_SENT is entered in the caller's context, so the calling thread is known there and only there; ESTABLISHED and
 /// CLOSE come in softirq as often as not. Cannot see: a connect that fails before SYN_SENT (no route, a cgroup hook
-/// that refuses; trap 17), a SYN that a listener drops, a connection that waits in the accept queue. A transition that
-/// interrupts another one on the same cpu is skipped by the kernel, and counted by it. Since 4.16; with BTF 5.5.
+/// that refuses; trap 17), a SYN that a listener drops, a connection that waits in the accept queue. Since 4.16;
+/// with BTF 5.5.
 const SET_STATE: Hook = Hook {
     name: "inet_sock_set_state",
-    program: "inet_sock_set_state",
-    point: Point::Tracepoint,
+    program: FIRST_OF_TWO,
+    point: Point::Tracepoint("inet_sock_set_state"),
     required: true,
     without: "everything",
+};
+
+/// The same tracepoint again, for the changes that interrupt the first program on its own cpu, which the kernel skips.
+///
+/// One change in some hundreds on a busy cpu: a softirq that opens or closes a connection while a process is opening
+/// another. It has to be attached after the first one, because it asks whether that one is in the middle of something.
+const SET_STATE_NESTED: Hook = Hook {
+    name: "inet_sock_set_state/nested",
+    program: "inet_sock_set_state_nested",
+    point: Point::Tracepoint("inet_sock_set_state"),
+    required: false,
+    without: "a change of state that interrupts another one (counted as missed)",
 };
 
 /// `tcp_reset`, when a RST was accepted for a socket, right before that goes to CLOSE.
@@ -50,7 +65,7 @@ const SET_STATE: Hook = Hook {
 const RECEIVE_RESET: Hook = Hook {
     name: "tcp_receive_reset",
     program: "tcp_receive_reset",
-    point: Point::Tracepoint,
+    point: Point::Tracepoint("tcp_receive_reset"),
     required: false,
     without: "that the peer reset a connection",
 };
@@ -63,7 +78,7 @@ const RECEIVE_RESET: Hook = Hook {
 const SEND_RESET: Hook = Hook {
     name: "tcp_send_reset",
     program: "tcp_send_reset",
-    point: Point::Tracepoint,
+    point: Point::Tracepoint("tcp_send_reset"),
     required: false,
     without: "resets that this end's kernel sends before it closes the socket",
 };
@@ -75,7 +90,7 @@ const SEND_RESET: Hook = Hook {
 const RETRANSMIT: Hook = Hook {
     name: "tcp_retransmit_skb",
     program: "tcp_retransmit_skb",
-    point: Point::Tracepoint,
+    point: Point::Tracepoint("tcp_retransmit_skb"),
     required: false,
     without: "that a connect gets no answer, before it times out",
 };
