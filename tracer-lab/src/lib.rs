@@ -21,6 +21,8 @@ pub mod inside;
 mod mesh;
 mod pod;
 
+pub mod storm;
+
 pub use inside::wire::{CallResult, Ending};
 pub use mesh::{Mesh, Options};
 pub use pod::Pod;

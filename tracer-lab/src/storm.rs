@@ -56,7 +56,7 @@ pub fn run(connections: u32) -> Result<Storm> {
     server.join().expect("the accepting thread has no panic of its own").context("cannot accept")?;
     let wall = Duration::from_nanos(clock::now() - start);
     let after = cpu_time();
-    Ok(Storm { connections, wall, cpu: after - before })
+    Ok(Storm { connections, wall, cpu: after.saturating_sub(before) })
 }
 
 /// 127.0.0.1, 127.0.0.2, ...: all of 127/8 is local.

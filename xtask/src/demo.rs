@@ -1,6 +1,5 @@
 //! `cargo xtask demo`: mesh-tracer looks at a real mesh of seventeen stories, and has to name each of them.
 
-mod processes;
 mod story;
 mod table;
 mod verdict;
@@ -16,11 +15,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::processes::{self, Process, Tracer};
 use crate::setup::{self, Part};
 use crate::shell;
 use crate::workspace::Workspace;
 
-use self::processes::{Process, Tracer};
 use self::verdict::{Call, Verdicts};
 
 /// Longer than the daemon waits before it calls silence a stall.
@@ -36,7 +35,7 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
     let programs = workspace.target()?.join("release");
     let folder = fresh_folder(workspace)?;
 
-    let tracer = Tracer::start(&programs, &folder, &mesh.join("cluster.yaml"))?;
+    let tracer = Tracer::start(&programs, &folder, &mesh.join("cluster.yaml"), &[])?;
     println!(
         "mesh-tracer runs, its probes attached. Now the mesh, and {expected} calls that it knows nothing about:\n"
     );

@@ -1,10 +1,12 @@
 //! `cargo xtask`: everything a person types to work on mesh-tracer.
 
 mod build;
+mod bench;
 mod check;
 mod demo;
 mod kernel_side;
 mod lab;
+mod processes;
 mod setup;
 mod shell;
 mod tally;
@@ -43,6 +45,11 @@ enum Task {
         #[command(subcommand)]
         task: LabTask,
     },
+    /// Figures, side by side in one run; ratios count, absolute numbers are this machine's
+    Bench {
+        #[command(subcommand)]
+        task: BenchTask,
+    },
     /// Formatting, lints, licences, and the walls of ARCHITECTURE.md
     Check,
     /// Everything a change has to pass; the last line counts it
@@ -59,6 +66,19 @@ enum LabTask {
     Clean,
 }
 
+#[derive(Subcommand)]
+enum BenchTask {
+    /// A connect storm on loopback: alone, beside mesh-tracer, beside libbpf-tools' tcplife and tcpstates
+    Storm {
+        /// Connections of one storm
+        #[arg(long, default_value_t = 200_000)]
+        connections: u32,
+        /// Times that each takes its turn
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+}
+
 fn main() -> ExitCode {
     let Args { task } = Args::parse();
     let workspace = Workspace::this();
@@ -67,6 +87,9 @@ fn main() -> ExitCode {
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
         Task::Demo { keep } => demo::demo(&workspace, keep),
         Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
+        Task::Bench { task: BenchTask::Storm { connections, rounds } } => {
+            bench::storm::storm(&workspace, connections, rounds)
+        }
         Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
         Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };

@@ -34,6 +34,11 @@ enum Command {
     Exec(exec::Exec),
     /// Remove what killed runs have left
     Clean,
+    /// Open and close connections on loopback as fast as it goes; says as JSON how fast that was
+    Storm {
+        #[arg(long, default_value_t = 200_000)]
+        connections: u32,
+    },
     /// The way into a pod
     #[command(hide = true)]
     PodExec(Enter),
@@ -51,6 +56,7 @@ fn main() -> ExitCode {
         Command::Up { stage } => stage.up().and_then(|mesh| stage::leave_up(&mesh)),
         Command::Exec(exec) => exec.run(),
         Command::Clean => clean(),
+        Command::Storm { connections } => storm(connections),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
         Command::PodClient => client::run().map(|()| true),
@@ -69,6 +75,11 @@ fn main() -> ExitCode {
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn storm(connections: u32) -> Result<bool> {
+    println!("{}", serde_json::to_string(&tracer_lab::storm::run(connections)?)?);
+    Ok(true)
 }
 
 fn clean() -> Result<bool> {

@@ -1,4 +1,4 @@
-//! The programs of the demo: the tracer, who watches it, and the lab.
+//! The programs of demo and bench: the tracer, who watches it, the lab.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,38 +9,40 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 const LOG: &str = "mesh-tracer.log";
 const SOCKET: &str = "flows.sock";
 
 /// A program that is told to end when this is dropped, and by the kernel when the demo is killed.
-pub(super) struct Process {
-    pub(super) child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
 }
 
 /// The daemon, ready.
-pub(super) struct Tracer {
-    pub(super) programs: PathBuf,
-    pub(super) folder: PathBuf,
-    pub(super) listen: SocketAddr,
+pub(crate) struct Tracer {
+    pub(crate) programs: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) listen: SocketAddr,
     daemon: Process,
 }
 
 /// Brings up the demo's mesh and makes its calls; says what became of them as JSON lines.
-pub(super) fn lab(programs: &Path, keep: bool) -> Result<Process> {
+pub(crate) fn lab(programs: &Path, keep: bool) -> Result<Process> {
     let mut lab = tied(&programs.join("tracer-lab"));
     lab.args(["run", "demo", "--json"]).args(keep.then_some("--keep")).stdout(Stdio::piped());
     Process::start(lab)
 }
 
 impl Tracer {
-    pub(super) fn start(programs: &Path, folder: &Path, facts: &Path) -> Result<Self> {
+    /// `more`: flags of `run` beside the usual ones.
+    pub(crate) fn start(programs: &Path, folder: &Path, facts: &Path, more: &[&str]) -> Result<Self> {
         let listen = free_address()?;
         let log = folder.join(LOG);
         let mut daemon = tied(&programs.join("mesh-tracer"));
         daemon.arg("run").arg("--facts").arg(facts).args(["--node-name", "node-1", "--journal", "flows.jsonl"]);
         // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
-        daemon.args(["--socket", SOCKET, "--listen", &listen.to_string()]).current_dir(folder);
+        daemon.args(["--socket", SOCKET, "--listen", &listen.to_string()]).args(more).current_dir(folder);
         daemon.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
         let daemon = Process::start(daemon)?;
         let mut tracer = Self { programs: programs.to_path_buf(), folder: folder.to_path_buf(), listen, daemon };
@@ -48,7 +50,20 @@ impl Tracer {
         Ok(tracer)
     }
 
-    pub(super) fn observe(&self, args: &[&str], stdout: Stdio) -> Result<Process> {
+    /// What the daemon says of itself.
+    pub(crate) fn status(&self) -> Result<Value> {
+        let mut status = Command::new(self.programs.join("mesh-tracer"));
+        status.args(["status", "--socket", SOCKET, "--output", "json"]).current_dir(&self.folder);
+        // Its exit status says whether all is well; what is not is in the answer too.
+        let output = status.output().context("cannot start mesh-tracer status")?;
+        serde_json::from_slice(&output.stdout).context("mesh-tracer status is not JSON")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.child.id()
+    }
+
+    pub(crate) fn observe(&self, args: &[&str], stdout: Stdio) -> Result<Process> {
         let mut observe = tied(&self.programs.join("mesh-tracer"));
         observe.args(["observe", "--socket", SOCKET]).args(args).current_dir(&self.folder);
         observe.stdout(stdout).stderr(Stdio::null());
@@ -78,7 +93,7 @@ impl Tracer {
 }
 
 impl Process {
-    fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { child })
     }
@@ -97,7 +112,7 @@ impl Drop for Process {
 }
 
 /// `program`, told to end by the kernel when the thread that started it has ended.
-fn tied(program: &Path) -> Command {
+pub(crate) fn tied(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
