@@ -56,7 +56,7 @@ pub enum Judgement {
 }
 
 /// A SYN that hangs for longer than any kernel tries: its end was lost.
-const HANGING: Duration = Duration::from_secs(300);
+const HANGING: Duration = Duration::from_mins(5);
 
 /// The deadline does not run while a leg that the walk expects is not ESTABLISHED. A proxy tries for ten seconds.
 const UPSTREAM: Duration = Duration::from_secs(12);

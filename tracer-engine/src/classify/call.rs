@@ -87,7 +87,7 @@ pub(super) fn sends_of(payload: &Payload) -> Sends {
 }
 
 fn handed_on(flow: &FlowView<'_>) -> Sends {
-    let Some(first) = flow.local.iter().filter_map(|leg| leg.client_sent()).last() else { return Sends::Unknown };
+    let Some(first) = flow.local.iter().rev().find_map(|leg| leg.client_sent()) else { return Sends::Unknown };
     if begins_mesh_tls(Some(first)) {
         return Sends::Unknown;
     }

@@ -125,15 +125,9 @@ impl Hints {
             fates.push(Fate::NoPayload);
         }
         if path.hop.is_some() {
-            fates.extend(self.unanswered.iter().map(|reason| Fate::Unanswered(self.placed(*reason, outcome))));
+            fates.extend(self.unanswered.iter().map(|reason| Fate::Unanswered(placed(*reason, outcome))));
         }
         fates.into_iter().map(|fate| Candidate { outcome, fate }).collect()
-    }
-
-    /// A SYN refused at a pod whose port is not captured: its application does not listen.
-    fn placed(&self, reason: Reason, outcome: &Outcome) -> Reason {
-        let at_proxy = outcome.path.arrival.is_some_and(|arrival| arrival.captured);
-        if reason == Reason::AppNotListening && at_proxy { Reason::Refused } else { reason }
     }
 
     pub(super) fn causes(&self, candidate: &Candidate<'_>) -> Causes {
@@ -190,6 +184,12 @@ impl Candidate<'_> {
 pub(super) fn app_mesh_tls(outcome: &Outcome) -> bool {
     let hello = matches!(&outcome.sends, Sends::Tls { alpn, .. } if alpn.iter().any(|p| p.starts_with("istio")));
     hello && outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent)
+}
+
+/// A SYN refused at a pod whose port is not captured: its application does not listen.
+fn placed(reason: Reason, outcome: &Outcome) -> Reason {
+    let at_proxy = outcome.path.arrival.is_some_and(|arrival| arrival.captured);
+    if reason == Reason::AppNotListening && at_proxy { Reason::Refused } else { reason }
 }
 
 /// What the kernel's word for it means here.

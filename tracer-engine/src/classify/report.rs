@@ -103,7 +103,7 @@ fn app_kind(flow: &FlowView<'_>) -> LegKind {
 }
 
 fn scope(flow: &FlowView<'_>) -> Scope {
-    let handed_on = flow.local.iter().filter_map(|leg| leg.client_sent()).last();
+    let handed_on = flow.local.iter().rev().find_map(|leg| leg.client_sent());
     let said = [flow.root.client_sent(), handed_on].into_iter().flatten();
     let mut http = said.filter(|first| matches!(first.payload, Payload::Http1 { .. } | Payload::Http2 { .. }));
     if http.next().is_some() { Scope::FirstRequest } else { Scope::Connection }
@@ -195,10 +195,9 @@ fn legs(flow: &FlowView<'_>) -> Vec<record::Leg> {
         if let Some(LegEnd { socket, role, .. }) = &leg.client {
             push(kind(*role, flow, leg), socket.local, socket.remote);
         }
-        if let Some(LegEnd { socket, role, .. }) = &leg.server {
-            if *role != Role::Accepted || leg.client.is_none() {
-                push(kind(*role, flow, leg), socket.remote, socket.local);
-            }
+        let shown = |end: &&LegEnd| end.role != Role::Accepted || leg.client.is_none();
+        if let Some(LegEnd { socket, role, .. }) = leg.server.as_ref().filter(shown) {
+            push(kind(*role, flow, leg), socket.remote, socket.local);
         }
     }
     legs

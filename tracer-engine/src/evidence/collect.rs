@@ -78,10 +78,8 @@ fn hop<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
     if to_hbone && !by_app {
         seen.push(Evidence::Hbone);
     }
-    if begins != Begins::Plain && !by_app {
-        if let Some(answer) = hop.server_sent() {
-            seen.push(Evidence::HopAnswers { tls: matches!(answer.payload, Payload::TlsAnswer { .. }) });
-        }
+    if let Some(answer) = hop.server_sent().filter(|_| begins != Begins::Plain && !by_app) {
+        seen.push(Evidence::HopAnswers { tls: matches!(answer.payload, Payload::TlsAnswer { .. }) });
     }
 }
 
@@ -98,7 +96,7 @@ fn arrival<'a>(flow: &FlowView<'a>, complete: bool, seen: &mut Seen<'a>) {
         }
     }
     let through = flow.local.iter().filter(|leg| leg.opened().is_some());
-    let payload = through.clone().filter_map(|leg| leg.client_sent()).last().map(|first| match &first.payload {
+    let payload = through.clone().rev().find_map(|leg| leg.client_sent()).map(|first| match &first.payload {
         Payload::ClientHello(hello) if hello.is_mesh() => LocalPayload::MeshTls,
         _ => LocalPayload::Other,
     });
@@ -179,9 +177,8 @@ fn responder(flow: &FlowView<'_>, head: HttpResponse) -> Responder {
         (_, Some(true)) => Responder::Upstream,
         // Every answer that passes a proxy's HTTP chain bears its `server`; on a TCP chain it is the application's own.
         (true, Some(false)) if head.envoy => Responder::SourceProxy,
-        (true, Some(false)) => Responder::Application,
         (false, Some(false)) if head.envoy => Responder::DestinationProxy,
-        (false, Some(false)) => Responder::Application,
+        (_, Some(false)) => Responder::Application,
         (_, None) => Responder::Unknown,
     }
 }

@@ -31,10 +31,11 @@ impl FlowTable {
         self.wake(key, event.at + self.first_look(key, side));
         let change = self.update(key, side, event, foresight);
         // A client socket that its SYN's outcome already joined to a leg has moved there.
-        if let Some(Slot::Leg(key, side)) = self.sockets.get(&socket.cookie).copied() {
-            if matches!(self.leg(key).and_then(|leg| leg.role(side)), Some(Role::Proxy | Role::Local)) && !adopted {
-                self.claim(key, foresight);
-            }
+        if let Some(Slot::Leg(key, side)) = self.sockets.get(&socket.cookie).copied()
+            && matches!(self.leg(key).and_then(|leg| leg.role(side)), Some(Role::Proxy | Role::Local))
+            && !adopted
+        {
+            self.claim(key, foresight);
         }
         change
     }

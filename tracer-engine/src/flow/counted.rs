@@ -79,18 +79,15 @@ impl FlowTable {
             self.forget(root, None);
             return ended;
         }
-        let index = match told {
-            Some(Told { counted }) => {
-                self.counted[counted as usize].tally = tally;
-                counted
+        let index = if let Some(Told { counted }) = told {
+            self.counted[counted as usize].tally = tally;
+            counted
+        } else {
+            ended.extend(self.give_up_oldest());
+            if let Some((netns, dialled)) = counted.carried {
+                self.quarters.entry(netns).or_default().carry(dialled);
             }
-            None => {
-                ended.extend(self.give_up_oldest());
-                if let Some((netns, dialled)) = counted.carried {
-                    self.quarters.entry(netns).or_default().carry(dialled);
-                }
-                self.counted.insert(counted) as u32
-            }
+            self.counted.insert(counted) as u32
         };
         if revisable {
             self.stop_waiting(root);

@@ -32,16 +32,13 @@ impl Joins {
 
     /// `leg` has one end and waits for the other.
     pub(super) fn wait(&mut self, leg: &Leg, end: &LegEnd, side: Side) {
-        match leg.handshake {
-            Some(handshake) => {
-                self.by_handshake.insert(handshake, leg.key);
-            }
-            None => {
-                let slot = self.by_client.entry(client_address(end, side)).or_insert(Some(leg.key));
-                if *slot != Some(leg.key) {
-                    *slot = None;
-                }
-            }
+        if let Some(handshake) = leg.handshake {
+            self.by_handshake.insert(handshake, leg.key);
+            return;
+        }
+        let slot = self.by_client.entry(client_address(end, side)).or_insert(Some(leg.key));
+        if *slot != Some(leg.key) {
+            *slot = None;
         }
     }
 
@@ -131,10 +128,8 @@ impl FlowTable {
                 leg.parent = Some(other);
             }
         }
-        if let Some(parent) = parent {
-            if let Some(leg) = self.leg_mut(parent) {
-                leg.children.iter_mut().filter(|child| **child == key).for_each(|child| *child = other);
-            }
+        if let Some(leg) = parent.and_then(|parent| self.leg_mut(parent)) {
+            leg.children.iter_mut().filter(|child| **child == key).for_each(|child| *child = other);
         }
         self.check_claim(other, foresight);
     }

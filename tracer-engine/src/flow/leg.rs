@@ -235,6 +235,7 @@ impl LegEnd {
 }
 
 impl Side {
+    #[must_use]
     pub fn other(self) -> Side {
         match self {
             Side::Client => Side::Server,

@@ -26,7 +26,7 @@ impl Cluster {
         cluster.facts.push(Fact::Node(Node {
             name: "node-1".into(),
             addresses: [ip("192.0.2.1")].into_iter().collect(),
-            pod_cidrs: smallvec::smallvec!["10.244.1.0/24".parse().unwrap()],
+            pod_cidrs: smallvec::smallvec!["10.244.1.0/24".parse().expect("a CIDR")],
         }));
         cluster
     }
@@ -43,14 +43,6 @@ impl Cluster {
 
     pub(crate) fn gone(mut self, pod: &str, address: &str) -> Self {
         self.facts.push(Fact::Pod(Pod { gone: true, ready_since: None, ..pod_fact(pod, address, sidecar()) }));
-        self
-    }
-
-    /// Changes the pod told last.
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Pod)) -> Self {
-        if let Some(Fact::Pod(pod)) = self.facts.iter_mut().rev().find(|fact| matches!(fact, Fact::Pod(_))) {
-            change(pod);
-        }
         self
     }
 
@@ -143,17 +135,17 @@ impl Cluster {
 }
 
 pub(crate) fn ip(address: &str) -> IpAddr {
-    address.parse().unwrap()
+    address.parse().expect("an address")
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
-    let (namespace, name) = name.split_once('/').unwrap();
+    let (namespace, name) = name.split_once('/').expect("namespace/name");
     ObjectKey { namespace: namespace.into(), name: name.into() }
 }
 
 fn pod_fact(name: &str, address: &str, enrolment: Enrolment) -> Pod {
     let key = key(name);
-    let app: Name = key.name.split('-').next().unwrap().into();
+    let app: Name = key.name.split('-').next().unwrap_or_default().into();
     let meshed = matches!(enrolment, Enrolment::Sidecar(_));
     let mut all = vec![("app", &*app)];
     if meshed {

@@ -33,7 +33,11 @@ fn demo() -> Lab {
         )
         .headless("data/etcd", &[("etcd-0", "10.244.1.30"), ("etcd-1", "10.244.1.31")], &[("http-peer", 2380, 2380)])
         .headless("data/redis", &[("redis-0", "10.244.1.40"), ("redis-1", "10.244.1.41")], &[("tcp-redis", 6379, 6379)])
-        .headless("data/connect", &[("connect-0", "10.244.1.50"), ("connect-1", "10.244.1.51")], &[("rest", 8083, 8083)])
+        .headless(
+            "data/connect",
+            &[("connect-0", "10.244.1.50"), ("connect-1", "10.244.1.51")],
+            &[("rest", 8083, 8083)],
+        )
         .headless("data/mail", &[("mail-0", "10.244.1.60")], &[("intake", 2525, 2525)])
         .vip("shop/web", "10.96.0.70", &[("web-0", "10.244.1.70"), ("web-1", "10.244.1.71")], &[("http", 8080, 8080)])
         .mtls(MtlsMode::Strict);
@@ -239,12 +243,7 @@ fn a_port_that_nobody_listens_on_is_three_local_tries_and_one_flow() {
     }
     lab.wire.says(&mut app, By::Server, &says::far_answer(503, ResponseBody::UpstreamConnectionFailure));
     lab.wire.fin(&app, By::Client);
-    check(
-        &lab,
-        "monitoring/prometheus-mesh-0",
-        "search/es-0",
-        ["rejected", "app-not-listening", "", "mutual-tls"],
-    );
+    check(&lab, "monitoring/prometheus-mesh-0", "search/es-0", ["rejected", "app-not-listening", "", "mutual-tls"]);
 }
 
 #[test]
@@ -270,10 +269,5 @@ fn a_pod_that_is_gone_and_a_client_that_gives_up() {
     lab.wire.retransmits(&app, 1);
     lab.wire.pass(Duration::from_millis(1500));
     lab.wire.fails(&app, ConnectError::Abandoned);
-    check(
-        &lab,
-        "monitoring/prometheus-0",
-        "monitoring/prometheus-0",
-        ["rejected", "stale-pod-ip", "", ""],
-    );
+    check(&lab, "monitoring/prometheus-0", "monitoring/prometheus-0", ["rejected", "stale-pod-ip", "", ""]);
 }

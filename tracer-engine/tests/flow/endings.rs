@@ -47,7 +47,8 @@ fn an_unanswered_syn_is_told_while_it_hangs_and_counted_when_it_ends() {
     assert_eq!(told.len(), 2, "at the first and at the third: {told:#?}");
     assert!(flows(&hanging).is_empty(), "not counted while it hangs");
     assert!(
-        told.iter().all(|record| matches!(record, Record::Connecting(flow) if flow.outcome == Outcome::StillConnecting))
+        told.iter()
+            .all(|record| matches!(record, Record::Connecting(flow) if flow.outcome == Outcome::StillConnecting))
     );
     lab.wire.fails(&app, ConnectError::TimedOut);
     let ended = run(&lab.cluster, lab.wire.events);
@@ -62,7 +63,7 @@ fn a_flow_that_stays_open_is_counted_at_the_deadline_and_ends_later() {
     let mut up = lab.upstream(FROM, "10.244.1.21:9400", AT);
     lab.wire.says(&mut app, By::Client, &says::OTHER);
     lab.wire.says(&mut up, By::Client, &says::mesh_tls("es.search.svc.cluster.local", 9400));
-    lab.wire.pass(Duration::from_secs(60));
+    lab.wire.pass(Duration::from_mins(1));
     lab.wire.says(&mut app, By::Server, &says::OTHER);
     lab.wire.reset(&app, By::Server);
     let records = lab.seen_by(&[FROM]);

@@ -134,8 +134,8 @@ impl Lab {
 }
 
 pub(crate) fn endpoint(text: &str) -> Endpoint {
-    let (address, port) = text.rsplit_once(':').unwrap();
-    Endpoint::new(ip(address), port.parse().unwrap())
+    let (address, port) = text.rsplit_once(':').expect("ip:port");
+    Endpoint::new(ip(address), port.parse().expect("a port"))
 }
 
 /// Facts, then events in order of time, then as much time as the engine asks for.
@@ -157,10 +157,7 @@ pub(crate) fn run(cluster: &Cluster, mut events: Vec<SocketEvent>) -> Vec<Record
 }
 
 pub(crate) fn flows(records: &[Record]) -> Vec<&FlowRecord> {
-    records
-        .iter()
-        .filter_map(|record| if let Record::Flow(flow) = record { Some(&**flow) } else { None })
-        .collect()
+    records.iter().filter_map(|record| if let Record::Flow(flow) = record { Some(&**flow) } else { None }).collect()
 }
 
 /// Long enough for every deadline but a stall's.

@@ -201,9 +201,8 @@ prop_compose! {
 
 fn change() -> impl Strategy<Value = SocketChange> {
     let since = || (1u64..9_000).prop_map(|ms| Ktime(ms * 1_000_000));
-    let handshake = || {
-        proptest::option::of((1u32..6).prop_map(|isn| Handshake { client_isn: isn, server_isn: isn * 3 }))
-    };
+    let handshake =
+        || proptest::option::of((1u32..6).prop_map(|isn| Handshake { client_isn: isn, server_isn: isn * 3 }));
     let errors = [
         ConnectError::Refused,
         ConnectError::TimedOut,

@@ -193,7 +193,11 @@ pub(crate) mod says {
     }
 
     pub(crate) fn tls(sni: &str) -> Payload {
-        Payload::ClientHello(ClientHello { sni: Some(sni.into()), alpn: [Name::from("h2")].into_iter().collect(), complete: true })
+        Payload::ClientHello(ClientHello {
+            sni: Some(sni.into()),
+            alpn: [Name::from("h2")].into_iter().collect(),
+            complete: true,
+        })
     }
 
     /// As a proxy begins it towards `service:port`.
