@@ -11,11 +11,11 @@ use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::SkBuffContext;
 use tracer_common::{Event, FirstBytes, MAX_FIRST_BYTES, direction, kind};
 
-use crate::first_bytes::{self, Record};
 use crate::live::Live;
 use crate::packet::Segment;
+use crate::payload::{self, Record};
 use crate::ring::Subject;
-use crate::set_state::LISTEN;
+use crate::state::LISTEN;
 
 #[repr(C)]
 pub struct Early {
@@ -48,7 +48,7 @@ pub fn keep(ctx: &SkBuffContext) {
         (*early).local_port = segment.destination_port;
         (*early).remote_port = segment.source_port;
         let bytes: *mut c_void = (&raw mut (*early).bytes).cast();
-        if let Some(length) = first_bytes::load::<MAX_FIRST_BYTES>(ctx, segment, bytes) {
+        if let Some(length) = payload::load::<MAX_FIRST_BYTES>(ctx, segment, bytes) {
             (*early).length = length;
         }
     }

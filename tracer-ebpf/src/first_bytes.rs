@@ -3,27 +3,19 @@
 //! `bpf_skb_load_bytes` is the only safe reader: what is sent lies in page fragments, and reading past the linear head
 //! by any other means yields unrelated kernel memory. Both programs always let the packet pass.
 
-use core::ffi::c_void;
-
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
+use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use tracer_common::direction::{self, CONTINUED};
-use tracer_common::{Event, FirstBytes, MAX_FIRST_BYTES, kind};
+use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind};
 
 use crate::early;
 use crate::live::{self, Live};
 use crate::packet::Segment;
+use crate::payload::{self, Record};
 use crate::ring::Subject;
-
-/// A record with room for N bytes of payload.
-#[repr(C)]
-pub struct Record<const N: usize> {
-    pub event: Event<FirstBytes>,
-    pub bytes: [u8; N],
-}
 
 const PASS: i32 = 1;
 
@@ -102,7 +94,7 @@ fn copy<const N: usize>(ctx: &SkBuffContext, subject: &Subject<'_>, segment: Seg
         // SAFETY: `record` points at a reserved record of this very type; `load` writes at most N bytes into `bytes`.
         unsafe {
             (&raw mut (*record).event.header).write(subject.header(kind::FIRST_BYTES));
-            match load::<N>(ctx, segment, (&raw mut (*record).bytes).cast()) {
+            match payload::load::<N>(ctx, segment, (&raw mut (*record).bytes).cast()) {
                 Some(length) => {
                     (&raw mut (*record).event.body).write(FirstBytes { direction, length });
                     true
@@ -111,24 +103,6 @@ fn copy<const N: usize>(ctx: &SkBuffContext, subject: &Subject<'_>, segment: Seg
             }
         }
     });
-}
-
-/// Copies the first N bytes of the payload, or all where there are fewer; how many, or `None` where the helper failed.
-///
-/// # Safety
-/// `to` must have room for N bytes.
-#[inline(always)]
-pub unsafe fn load<const N: usize>(ctx: &SkBuffContext, segment: Segment, to: *mut c_void) -> Option<u32> {
-    let length = if segment.length > N as u32 { N as u32 } else { segment.length };
-    // LLVM knows these bounds and would drop the check, the verifier does not and wants it: so LLVM has to forget them.
-    // SAFETY: a value on the stack.
-    let length = unsafe { core::ptr::read_volatile(&raw const length) };
-    if length == 0 || length > N as u32 {
-        return None;
-    }
-    // SAFETY: the caller's promise; the verifier checks the bound too.
-    let status = unsafe { bpf_skb_load_bytes(ctx.as_ptr(), segment.offset, to, length) };
-    (status == 0).then_some(length)
 }
 
 #[inline(always)]

@@ -17,10 +17,12 @@ mod field;
 mod first_bytes;
 mod live;
 mod packet;
+mod payload;
 mod reset;
 mod retransmit;
 mod ring;
 mod set_state;
+mod state;
 
 /// `bpf_get_socket_cookie` in tracing programs and the ring buffer are offered to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

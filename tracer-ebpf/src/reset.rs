@@ -5,7 +5,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::field::Sock;
 use crate::live::{self, Live};
-use crate::set_state::{CLOSE, LISTEN, SYN_SENT};
+use crate::state::{CLOSE, LISTEN, SYN_SENT};
 
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {

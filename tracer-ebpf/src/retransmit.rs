@@ -8,7 +8,7 @@ use tracer_common::{SynRetransmit, kind};
 use crate::field::Sock;
 use crate::live;
 use crate::ring::Subject;
-use crate::set_state::SYN_SENT;
+use crate::state::SYN_SENT;
 
 /// Told at the first retransmission (1 s) and at the third (7 s): the second says nothing new, later ones neither.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]

@@ -10,18 +10,9 @@ use crate::early;
 use crate::field::{Sock, TcpSock};
 use crate::live::{self, Exists, Live};
 use crate::ring::{self, Subject};
-
-/// States as `include/net/tcp_states.h` numbers them; user-visible in /proc/net/tcp, so they do not change.
-pub const ESTABLISHED: i32 = 1;
-pub const SYN_SENT: i32 = 2;
-const SYN_RECV: i32 = 3;
-const FIN_WAIT1: i32 = 4;
-const FIN_WAIT2: i32 = 5;
-pub const CLOSE: i32 = 7;
-const CLOSE_WAIT: i32 = 8;
-const LAST_ACK: i32 = 9;
-pub const LISTEN: i32 = 10;
-const CLOSING: i32 = 11;
+use crate::state::{
+    CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
+};
 
 /// The program that handles every change, but for those that interrupt it on its own cpu.
 #[btf_tracepoint(function = "inet_sock_set_state")]

@@ -3,6 +3,7 @@
 mod compact;
 mod filter;
 mod journal;
+mod next;
 mod paint;
 mod stream;
 mod wide;
@@ -16,7 +17,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use stream::{Next, Stream};
+use next::Next;
+use stream::Stream;
 
 /// Where records are read from.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! A journal read like a stream: the predecessor first, then the file; followed, also over its rotation.
 
 use super::super::Failure;
-use super::stream::Next;
+use super::next::Next;
 use crate::sink::journal::predecessor;
 use crate::sink::wire;
 use anyhow::anyhow;

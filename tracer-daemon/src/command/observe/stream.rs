@@ -3,8 +3,9 @@
 use super::super::Failure;
 use super::super::socket::{self, Lined};
 use super::journal::Journal;
+use super::next::Next;
 use super::{Observe, Source};
-use crate::sink::wire::{self, Backlog, Garbage, Line, Request};
+use crate::sink::wire::{self, Backlog, Line, Request};
 use std::path::Path;
 
 #[derive(Debug)]
@@ -20,17 +21,6 @@ pub(super) struct Live {
     caught_up: bool,
     /// The end mark was the last line.
     ended: bool,
-}
-
-#[derive(Debug)]
-pub(super) enum Next {
-    Line(String, Result<Line, Garbage>),
-    /// Everything that was recorded before we came has been read.
-    CaughtUp,
-    End {
-        /// Without an end mark: the daemon died, or dropped us.
-        cut: bool,
-    },
 }
 
 impl Stream {
