@@ -53,7 +53,8 @@ pub struct HookStatus {
     pub state: HookState,
     /// What can no longer be told while it is not attached.
     pub without: &'static str,
-    /// Runs that the kernel skipped because the program was interrupted on this cpu by an event of its own kind.
+    /// Runs that the kernel skipped, because they would have interrupted the program on its own cpu, and that nothing
+    /// made up for: each an event that may be missing.
     pub missed: u64,
 }
 

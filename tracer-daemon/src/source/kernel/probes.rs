@@ -72,14 +72,17 @@ impl Probes {
         &self.hooks
     }
 
-    /// Reads how many runs the kernel skipped, into the hooks; their sum. `nested` of the first hook's were done by the
-    /// second, and so were not missed.
+    /// Reads how many runs the kernel skipped and nothing made up for, into the hooks; their sum. `nested`: how many of
+    /// the first program's the second one did.
     pub(super) fn count_missed(&mut self, nested: u64) -> u64 {
         if let Some(object) = &self.object {
             for (hook, status) in HOOKS.iter().zip(&mut self.hooks) {
-                if let Some(missed) = object.program(hook.program).and_then(attach::missed) {
-                    let made_up = if hook.program == hooks::FIRST_OF_TWO { nested } else { 0 };
-                    status.missed = missed.saturating_sub(made_up);
+                if let Some(skipped) = object.program(hook.program).and_then(attach::skipped) {
+                    status.missed = match hook.program {
+                        hooks::FIRST_OF_TWO => skipped.saturating_sub(nested),
+                        hooks::SECOND_OF_TWO => 0,
+                        _ => skipped,
+                    };
                 }
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn cgroup(
 }
 
 /// Runs that the kernel skipped because they would have interrupted the program on its own cpu.
-pub(super) fn missed(program: &Program) -> Option<u64> {
+pub(super) fn skipped(program: &Program) -> Option<u64> {
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
     info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()

@@ -26,8 +26,10 @@ pub(super) enum Point {
     Cgroup(CgroupSkbAttachType),
 }
 
-/// The program whose skipped runs another one makes up for.
+/// The two programs of one tracepoint: the second makes up for skipped runs of the first. What the second itself skips,
+/// the first has handled.
 pub(super) const FIRST_OF_TWO: &str = "inet_sock_set_state";
+pub(super) const SECOND_OF_TWO: &str = "inet_sock_set_state_nested";
 
 pub(super) const HOOKS: [Hook; 7] =
     [SET_STATE, SET_STATE_NESTED, RECEIVE_RESET, SEND_RESET, RETRANSMIT, FIRST_BYTES_SENT, FIRST_BYTES_RECEIVED];
@@ -52,10 +54,10 @@ const SET_STATE: Hook = Hook {
 /// another. It has to be attached after the first one, because it asks whether that one is in the middle of something.
 const SET_STATE_NESTED: Hook = Hook {
     name: "inet_sock_set_state/nested",
-    program: "inet_sock_set_state_nested",
+    program: SECOND_OF_TWO,
     point: Point::Tracepoint("inet_sock_set_state"),
     required: false,
-    without: "a change of state that interrupts another one (counted as missed)",
+    without: "a change of state that interrupts another one (counted as missed by the first)",
 };
 
 /// `tcp_reset`, when a RST was accepted for a socket, right before that goes to CLOSE.
