@@ -6,6 +6,7 @@
 
 use core::ffi::c_void;
 
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::SkBuffContext;
@@ -71,13 +72,14 @@ impl Early {
     #[inline(always)]
     pub fn emit(&self, subject: &Subject<'_>) {
         subject.fill::<Record<MAX_FIRST_BYTES>>(kind::FIRST_BYTES, |record| {
-            // SAFETY: `record` points at a reserved record of this very type.
+            // SAFETY: `record` points at a reserved record of this very type, and both arrays have the same size. The
+            // helper and not a copy of ours: that would be a loop, which the verifier walks byte by byte.
             unsafe {
                 let body = FirstBytes { direction: direction::RECEIVED, length: self.length };
                 (&raw mut (*record).event).write(Event { header: subject.header(kind::FIRST_BYTES), body });
-                (&raw mut (*record).bytes).write(self.bytes);
+                let to: *mut c_void = (&raw mut (*record).bytes).cast();
+                bpf_probe_read_kernel(to, MAX_FIRST_BYTES as u32, (&raw const self.bytes).cast()) == 0
             }
-            true
         });
     }
 }

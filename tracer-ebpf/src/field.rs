@@ -96,8 +96,10 @@ impl Sock {
     pub fn owner(self, socket: &mut Socket) {
         socket.uid = read(self.0, &SOCK__UID);
         socket.mark = read(self.0, &SOCK__MARK);
-        socket.netns = read(follow(self.0, &SOCK__NET), &NET__INUM);
-        socket.cgroup = read(follow(follow(self.0, &SOCK__CGROUP), &CGROUP__KN), &KERNFS_NODE__ID);
+        socket.netns = follow(self.0, &SOCK__NET).map_or(0, |net| read(net, &NET__INUM));
+        socket.cgroup = follow(self.0, &SOCK__CGROUP)
+            .and_then(|cgroup| follow(cgroup, &CGROUP__KN))
+            .map_or(0, |node| read(node, &KERNFS_NODE__ID));
     }
 
     /// Both ends, as the socket has them now. `inet_sport` and not `skc_num`: the latter is 0 once the port was given
@@ -161,22 +163,24 @@ fn write(to: &mut [u8; 16], words: [u64; 2]) {
     }
 }
 
+/// A pointer of the kernel's, which may be NULL: reading through it then yields zero. `None` where this kernel has no
+/// such field.
 #[inline(always)]
-fn follow(base: *const c_void, offset: &Global<u32>) -> *const c_void {
+fn follow(base: *const c_void, offset: &Global<u32>) -> Option<*const c_void> {
     let offset = offset.load();
-    if offset == ABSENT || base.is_null() {
-        return core::ptr::null();
+    if offset == ABSENT {
+        return None;
     }
     // SAFETY: `base` is a pointer that the verifier knows the type of; it checks this load against BTF, and the
     // kernel turns a fault into 0.
-    unsafe { read_volatile(base.byte_add(offset as usize).cast()) }
+    Some(unsafe { read_volatile(base.byte_add(offset as usize).cast()) })
 }
 
 /// One scalar, or zero where this kernel has no such field.
 #[inline(always)]
 fn read<T: Default + Copy>(base: *const c_void, offset: &Global<u32>) -> T {
     let offset = offset.load();
-    if offset == ABSENT || base.is_null() {
+    if offset == ABSENT {
         return T::default();
     }
     // SAFETY: as in `follow`.

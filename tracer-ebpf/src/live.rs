@@ -38,7 +38,7 @@ pub struct Live {
 pub struct Exists;
 
 impl Live {
-    /// A socket of which only the owner is known yet.
+    /// A socket of which only the owner is known: it is about to connect, or was open before the probes were (trap 19).
     #[inline(always)]
     pub fn new(sk: Sock) -> Self {
         let mut socket = Socket {
@@ -64,16 +64,6 @@ impl Live {
             reset_sent: 0,
             syn_retransmits: 0,
         }
-    }
-
-    /// A socket that was open before the probes were: nothing of its past is known (trap 19), and its first payload is
-    /// over.
-    #[inline(always)]
-    pub fn adopt(sk: Sock, tcp: TcpSock) -> Self {
-        let mut live = Self::new(sk);
-        live.seen = [1; 2];
-        sk.tuple(tcp, &mut live.socket);
-        live
     }
 
     /// Remembers what ESTABLISHED tells: the tuple (the port was 0 at SYN_SENT, trap 1) and where payload begins. True

@@ -6,7 +6,7 @@
 //!
 //! `set_state` the spine: connect, accept, close · `reset` who reset · `retransmit` unanswered SYNs · `first_bytes`
 //! payload · `early` payload that came before its socket · `live` the sockets being followed · `field` reading kernel
-//! structures · `packet` reading headers · `ring` the way out.
+//! structures · `packet` reading headers · `ring` the way out · `running` what interrupts what.
 #![no_std]
 #![no_main]
 #![expect(internal_features, reason = "core_intrinsics: ring::count")]
@@ -21,6 +21,7 @@ mod payload;
 mod reset;
 mod retransmit;
 mod ring;
+mod running;
 mod set_state;
 mod state;
 

@@ -33,8 +33,8 @@ fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
     if state == LISTEN || state == CLOSE || state == SYN_SENT {
         return;
     }
-    if let Some(tcp) = sk.tcp() {
-        let mut live = Live::adopt(sk, tcp);
+    if sk.tcp().is_some() {
+        let mut live = Live::new(sk);
         mark(&mut live);
         let _ = live::follow(ctx, cookie, &live);
     }

@@ -1,15 +1,16 @@
 //! `inet_sock_set_state`: every change of a TCP socket's state. The spine of it all.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
-use aya_ebpf::macros::{btf_tracepoint, map};
-use aya_ebpf::maps::PerCpuArray;
+use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, counter, kind};
+use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, counter, direction, kind};
 
 use crate::early;
 use crate::field::{Sock, TcpSock};
+use crate::first_bytes;
 use crate::live::{self, Exists, Live};
 use crate::ring::{self, Subject};
+use crate::running::Running;
 use crate::state::{
     CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
 };
@@ -62,142 +63,100 @@ fn interest(ctx: &BtfTracePointContext) -> Option<Interest> {
 }
 
 impl Interest {
+    /// Every handler stands here once: the verifier walks each copy that inlining makes.
     #[inline(always)]
     fn run(self, ctx: &BtfTracePointContext) {
         let Some(sk) = Sock::new(ctx.arg(0)) else { return };
         let Some(tcp) = sk.tcp() else { return };
+        let cookie = live::cookie(sk);
         match self {
-            Self::Connecting => connecting(ctx, sk),
-            Self::Connected => connected(sk, tcp),
-            Self::Accepted => accepted(ctx, sk, tcp),
-            Self::Closed { from } => closed(sk, tcp, from),
+            Self::Connecting => connecting(ctx, cookie, sk),
+            Self::Accepted if accepted(ctx, cookie, sk, tcp).is_ok() => {}
+            // SYN_SENT -> SYN_RECV -> ESTABLISHED: both ends dialled at once, or the socket dialled itself.
+            Self::Connected | Self::Accepted => connected(cookie, sk, tcp),
+            Self::Closed { from } => closed(cookie, sk, tcp, from),
         }
-    }
-}
-
-/// Set on a cpu while the first program handles a change there.
-struct Running(Option<*mut u32>);
-
-#[map]
-static RUNNING: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
-
-impl Running {
-    #[inline(always)]
-    fn begin() -> Self {
-        let flag = RUNNING.get_ptr_mut(0);
-        if let Some(flag) = flag {
-            // SAFETY: memory of a per-cpu array. Volatile, because who reads it interrupts us.
-            unsafe { flag.write_volatile(1) };
-        }
-        Self(flag)
-    }
-
-    #[inline(always)]
-    fn end(self) {
-        if let Some(flag) = self.0 {
-            // SAFETY: as above.
-            unsafe { flag.write_volatile(0) };
-        }
-    }
-
-    #[inline(always)]
-    fn now() -> bool {
-        // SAFETY: as above.
-        RUNNING.get_ptr(0).is_some_and(|flag| unsafe { flag.read_volatile() } != 0)
     }
 }
 
 /// In the caller's context: the only moment that knows the calling thread. The source port is not chosen yet (trap 1).
 #[inline(always)]
-fn connecting(ctx: &BtfTracePointContext, sk: Sock) {
+fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock) {
     let mut live = Live::new(sk);
     live.since = now();
     live.socket.tid = bpf_get_current_pid_tgid() as u32;
     // A cookie that exists would be a second connect(2) on a socket that never reached CLOSE: the kernel has none.
-    let _ = live::follow(ctx, live::cookie(sk), &live);
+    let _ = live::follow(ctx, cookie, &live);
 }
 
 /// Often in softirq, where the current thread is whoever was interrupted: it is not read here.
 #[inline(always)]
-fn connected(sk: Sock, tcp: TcpSock) {
-    let cookie = live::cookie(sk);
-    if let Some(live) = live::find(cookie) {
-        return emit_connected(cookie, live, sk, tcp);
-    }
-    emit_connected(cookie, &mut Live::new(sk), sk, tcp);
-}
-
-#[inline(always)]
-fn emit_connected(cookie: u64, live: &mut Live, sk: Sock, tcp: TcpSock) {
+fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
+    let mut untracked;
+    let live = if let Some(live) = live::find(cookie) {
+        live
+    } else {
+        untracked = Live::new(sk);
+        &mut untracked
+    };
     let at = now();
     let flags = if live.establish(at, sk, tcp) { connect_flags::HANDSHAKE } else { 0 };
-    let body = Connect {
-        since: live.since,
-        client_isn: tcp.snd_una().wrapping_sub(1),
-        server_isn: tcp.rcv_nxt().wrapping_sub(1),
-        flags,
-        error: 0,
-    };
+    let (client_isn, server_isn) = (tcp.snd_una().wrapping_sub(1), tcp.rcv_nxt().wrapping_sub(1));
+    let body = Connect { since: live.since, client_isn, server_isn, flags, error: 0 };
     Subject { at, cookie, socket: &live.socket }.emit(kind::CONNECT, body);
 }
 
 /// The cookie is the child's: the kernel has copied it from the request before it told of this change.
 #[inline(always)]
-fn accepted(ctx: &BtfTracePointContext, sk: Sock, tcp: TcpSock) {
+fn accepted(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) -> Result<(), Exists> {
     let at = now();
-    let cookie = live::cookie(sk);
     let mut live = Live::new(sk);
     let flags = if live.establish(at, sk, tcp) { connect_flags::HANDSHAKE } else { 0 };
     let early = early::take(&live);
     if early.is_some() {
-        live.seen[1] = 1;
+        live.seen[direction::RECEIVED as usize] = first_bytes::DONE;
     }
-    if let Err(Exists) = live::follow(ctx, cookie, &live) {
-        // SYN_SENT -> SYN_RECV -> ESTABLISHED: both ends dialled at once, or the socket dialled itself.
-        return connected(sk, tcp);
-    }
-    let body = Accept {
-        client_isn: tcp.rcv_nxt().wrapping_sub(1),
-        server_isn: tcp.snd_una().wrapping_sub(1),
-        flags,
-        padding: 0,
-    };
+    live::follow(ctx, cookie, &live)?;
+    let (client_isn, server_isn) = (tcp.rcv_nxt().wrapping_sub(1), tcp.snd_una().wrapping_sub(1));
     let subject = Subject { at, cookie, socket: &live.socket };
-    subject.emit(kind::ACCEPT, body);
+    subject.emit(kind::ACCEPT, Accept { client_isn, server_isn, flags, padding: 0 });
     if let Some(early) = early {
         early.emit(&subject);
     }
+    Ok(())
 }
 
 #[inline(always)]
-fn closed(sk: Sock, tcp: TcpSock, old: i32) {
-    let cookie = live::cookie(sk);
-    match live::find(cookie) {
-        Some(live) => {
-            if live.opened == 0 {
-                sk.tuple(tcp, &mut live.socket);
-            }
-            emit_closed(cookie, live, sk, tcp, old);
-            live::forget(cookie);
-        }
+fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
+    let mut adopted;
+    let live = match live::find(cookie) {
+        Some(live) => live,
         // The child of a listener that failed before its handshake was complete: nobody was ever told of it.
-        None if old == SYN_RECV => {}
-        None => emit_closed(cookie, &Live::adopt(sk, tcp), sk, tcp, old),
+        None if from == SYN_RECV => return,
+        None => {
+            adopted = Live::new(sk);
+            &mut adopted
+        }
+    };
+    if live.opened == 0 {
+        sk.tuple(tcp, &mut live.socket);
     }
+    let subject = Subject { at: now(), cookie, socket: &live.socket };
+    if from == SYN_SENT || from == SYN_RECV {
+        let (flags, error) = (connect_flags::FAILED, sk.error());
+        subject.emit(kind::CONNECT, Connect { since: live.since, client_isn: 0, server_isn: 0, flags, error });
+    } else {
+        subject.emit(kind::CLOSE, ending(live, sk, tcp, from));
+    }
+    live::forget(cookie);
 }
 
 #[inline(always)]
-fn emit_closed(cookie: u64, live: &Live, sk: Sock, tcp: TcpSock, old: i32) {
-    let subject = Subject { at: now(), cookie, socket: &live.socket };
-    let error = sk.error();
-    if old == SYN_SENT || old == SYN_RECV {
-        let body = Connect { since: live.since, client_isn: 0, server_isn: 0, flags: connect_flags::FAILED, error };
-        return subject.emit(kind::CONNECT, body);
-    }
+fn ending(live: &Live, sk: Sock, tcp: TcpSock, from: i32) -> Close {
     // A received FIN counts as one in `bytes_received` and in `rcv_nxt`.
     let fin = u32::from(sk.fin_received());
     // Whoever entered FIN_WAIT1 sent the first FIN, whoever entered CLOSE_WAIT received it; the last state still tells.
-    let mut flags = match old {
+    let mut flags = match from {
         FIN_WAIT1 | FIN_WAIT2 | CLOSING => close_flags::FIRST_FIN_SENT,
         CLOSE_WAIT | LAST_ACK => close_flags::FIRST_FIN_RECEIVED,
         _ => 0,
@@ -206,18 +165,17 @@ fn emit_closed(cookie: u64, live: &Live, sk: Sock, tcp: TcpSock, old: i32) {
         flags |= close_flags::RESET_RECEIVED;
     } else if live.reset_sent != 0 {
         flags |= close_flags::RESET_SENT;
-    } else if error == 0 && matches!(old, ESTABLISHED | CLOSE_WAIT | FIN_WAIT1) {
+    } else if sk.error() == 0 && matches!(from, ESTABLISHED | CLOSE_WAIT | FIN_WAIT1) {
         // Straight to CLOSE, no error, no reset received: this end aborts. Its RST is sent only after this change.
         // FIN_WAIT2 -> CLOSE is a healthy active close (trap 2).
         flags |= close_flags::RESET_SENT;
         let unread = tcp.rcv_nxt().wrapping_sub(tcp.copied_seq()).wrapping_sub(fin) as i32;
-        if old != FIN_WAIT1 && unread > 0 {
+        if from != FIN_WAIT1 && unread > 0 {
             flags |= close_flags::UNREAD;
         }
     }
     let received = tcp.bytes_received().saturating_sub(u64::from(fin));
-    let body = Close { opened: live.opened, sent: tcp.bytes_sent(), received, flags, padding: 0 };
-    subject.emit(kind::CLOSE, body);
+    Close { opened: live.opened, sent: tcp.bytes_sent(), received, flags, padding: 0 }
 }
 
 #[inline(always)]
