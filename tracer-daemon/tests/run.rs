@@ -1,0 +1,307 @@
+//! `run` on this kernel, from outside: what it serves, how it reloads, how it ends. Needs root.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+struct Daemon {
+    child: Child,
+    log: std::io::Lines<BufReader<ChildStderr>>,
+    dir: tempfile::TempDir,
+    listen: SocketAddr,
+    pods: Pods,
+}
+
+impl Daemon {
+    /// Waits for the log line that says what is served.
+    fn start(more: &[&str]) -> Self {
+        let pods = Pods::new();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cluster.yaml"), pods.facts()).unwrap();
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"))
+            .args(["run", "--facts", "cluster.yaml", "--journal", "flows.jsonl", "--socket", "flows.sock"])
+            .args(["--node-name", "n1", "--listen", &listen.to_string()])
+            .args(more)
+            .env_remove("RUST_LOG")
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut daemon = Self { child, log, dir, listen, pods };
+        daemon.wait_for("tracing on n1");
+        daemon
+    }
+
+    /// The first line of the log that has these words.
+    fn wait_for(&mut self, words: &str) -> String {
+        let mut seen = String::new();
+        for line in self.log.by_ref() {
+            let line = line.unwrap();
+            if line.contains(words) {
+                return line;
+            }
+            seen = seen + &line + "\n";
+        }
+        panic!("no line with {words:?}:\n{seen}");
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.listen).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: n1\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn observe(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+        command.args(["observe", "--all", "--socket"]).arg(self.path("flows.sock")).args(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn stop(mut self) -> (ExitStatus, Duration, String, tempfile::TempDir) {
+        let asked = Instant::now();
+        self.signal(rustix::process::Signal::TERM);
+        let log: String = self.log.map(|line| line.unwrap() + "\n").collect();
+        let status = self.child.wait().unwrap();
+        (status, asked.elapsed(), log, self.dir)
+    }
+}
+
+/// Two pods, with addresses that no other test has: every daemon sees the whole machine.
+struct Pods {
+    net: u8,
+}
+
+impl Pods {
+    fn new() -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        Self { net: NEXT.fetch_add(1, Relaxed) }
+    }
+
+    fn ip(&self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 177, self.net, host)
+    }
+
+    fn facts(&self) -> String {
+        [("caller", 1), ("callee", 2)].map(|(name, host)| self.pod(name, host)).join("---\n")
+    }
+
+    fn pod(&self, name: &str, host: u8) -> String {
+        let ip = self.ip(host);
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop, uid: {name}}}\n\
+             spec: {{nodeName: n1, containers: [{{name: c}}]}}\n\
+             status: {{phase: Running, podIP: {ip}, podIPs: [{{ip: {ip}}}]}}\n"
+        )
+    }
+
+    /// One connection from the one to the other and a word each way, in a network namespace that lives as long as this
+    /// takes. Returns the port that was dialled.
+    fn call(&self) -> u16 {
+        let (client, server) = (self.ip(1), self.ip(2));
+        std::thread::spawn(move || {
+            // SAFETY: it moves only this thread.
+            let status = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+            assert_eq!(status, 0, "{}: this test needs root", std::io::Error::last_os_error());
+            let up = format!("ip link set lo up && ip addr add {client}/32 dev lo && ip addr add {server}/32 dev lo");
+            assert!(Command::new("sh").args(["-c", &up]).status().unwrap().success(), "{up}");
+            talk(client, server)
+        })
+        .join()
+        .unwrap()
+    }
+}
+
+fn talk(client: Ipv4Addr, server: Ipv4Addr) -> u16 {
+    let listener = TcpListener::bind((server, 0)).unwrap();
+    let server = listener.local_addr().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let (mut accepted, _) = listener.accept().unwrap();
+    let mut client = TcpStream::from(socket);
+    client.write_all(b"ping").unwrap();
+    accepted.read_exact(&mut [0; 4]).unwrap();
+    accepted.write_all(b"pong").unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    server.port()
+}
+
+fn of_port(text: &str, port: u16) -> Vec<&str> {
+    text.lines().filter(|line| line.contains(&format!("\"port\":{port},"))).collect()
+}
+
+#[test]
+fn a_call_is_seen_served_and_written() {
+    let daemon = Daemon::start(&[]);
+    assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
+    assert!(daemon.get("/readyz").starts_with("HTTP/1.1 200"));
+    let mut follower = daemon.observe(&["-f", "-o", "json"]);
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    // A reader that has just connected may miss the first call; its own second one it cannot.
+    let (sender, seen) = std::sync::mpsc::sync_channel(1024);
+    let reading =
+        std::thread::spawn(move || while lines.next().is_some_and(|line| sender.send(line.unwrap()).is_ok()) {});
+    let mut ports = Vec::new();
+    let line = loop {
+        ports.push(daemon.pods.call());
+        if let Ok(line) = seen.recv_timeout(Duration::from_millis(500)) {
+            break line;
+        }
+    };
+    assert!(ports.iter().any(|port| line.contains(&format!("\"port\":{port},"))), "{line}");
+    for word in [
+        r#""pod":"caller""#,
+        r#""pod":"callee""#,
+        r#""class":"unmeshed""#,
+        r#""reason":"not-in-mesh""#,
+        r#""node":"n1""#,
+    ] {
+        assert!(line.contains(word), "{word} in {line}");
+    }
+    let metrics = daemon.get("/metrics");
+    for word in [
+        r#"meshtracer_probe_attached{probe="inet_sock_set_state"} 1"#,
+        r#"meshtracer_facts_objects{kind="Pod"} 2"#,
+        r#"source_workload="caller""#,
+        r#"meshtracer_events_total{stage="lost",kind="connect"} 0"#,
+    ] {
+        assert!(metrics.contains(word), "{word} in {metrics}");
+    }
+
+    let (status, took, log, dir) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(log.contains("stopped: "), "{log}");
+    let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+    for port in ports {
+        assert_eq!(of_port(&journal, port).len(), 1, "one record a call: {journal}");
+    }
+    assert!(!dir.path().join("flows.sock").exists());
+    reading.join().unwrap();
+    let follower = follower.wait_with_output().unwrap();
+    assert_eq!(follower.status.code(), Some(0), "the stream had its end: {follower:?}");
+    assert!(String::from_utf8(follower.stderr).unwrap().contains(" 0 lost"));
+}
+
+#[test]
+fn what_was_seen_just_before_the_end_is_written() {
+    let daemon = Daemon::start(&["--verdict-deadline", "4s"]);
+    let port = daemon.pods.call();
+    let (status, took, log, dir) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+    assert_eq!(of_port(&journal, port).len(), 1, "{journal}");
+}
+
+#[test]
+fn facts_are_read_again_and_a_broken_file_changes_nothing() {
+    let mut daemon = Daemon::start(&[]);
+    let write = |daemon: &Daemon, text: &str| fs::write(daemon.path("cluster.yaml"), text).unwrap();
+    let facts = daemon.pods.facts();
+    write(&daemon, &format!("{facts}---\nkind: Pod\nmetadata: {{name: [\n"));
+    let line = daemon.wait_for("still hold");
+    assert!(line.contains("cluster.yaml") && line.contains("document 3"), "{line}");
+    assert!(daemon.get("/metrics").contains(r#"meshtracer_facts_objects{kind="Pod"} 2"#));
+    write(&daemon, &format!("{facts}---\n{}", daemon.pods.pod("third", 3)));
+    daemon.wait_for("facts changed");
+    let (status, _, log, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_full_disk_under_the_journal_is_said_once_and_tracing_goes_on() {
+    let mut daemon = Daemon::start(&["--journal", "/dev/full"]);
+    daemon.pods.call();
+    let line = daemon.wait_for("/dev/full");
+    assert!(line.contains("No space left") && line.contains("--journal"), "{line}");
+    daemon.pods.call();
+    assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
+    let (status, _, log, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("No space left"), "once is enough: {log}");
+    assert!(log.contains("2 lost there"), "{log}");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_socket_says_so() {
+    let daemon = Daemon::start(&[]);
+    let output = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"))
+        .args(["run", "--facts", "cluster.yaml", "--socket", "flows.sock", "--listen", "127.0.0.1:0", "--log", "error"])
+        .current_dir(daemon.dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("already running"));
+    assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"), "the first one is untouched");
+    assert!(daemon.path("flows.sock").exists());
+}
+
+#[test]
+fn a_journal_on_stdout_whose_reader_leaves_ends_the_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let pods = Pods::new();
+    fs::write(dir.path().join("cluster.yaml"), pods.facts()).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"))
+        .args(["run", "--facts", "cluster.yaml", "--journal", "-", "--socket", "flows.sock", "--listen", "127.0.0.1:0"])
+        .args(["--node-name", "n1"])
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.any(|line| line.contains("tracing on n1")));
+    drop(child.stdout.take());
+    pods.call();
+    assert!(log.any(|line| line.contains("stopped: ")));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn status_tells_hooks_facts_and_memory() {
+    let daemon = Daemon::start(&[]);
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+        command.args(["status", "--socket"]).arg(daemon.path("flows.sock")).args(args).output().unwrap()
+    };
+    let output = run(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in ["on n1", "ready    yes", "inet_sock_set_state (required)", "Pod: 2", "lost 0", "anonymous"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let all_on = !text.contains("hook     off");
+    assert_eq!(output.status.code(), Some(i32::from(!all_on)), "{text}");
+    let json: serde_json::Value = serde_json::from_slice(&run(&["-o", "json"]).stdout).unwrap();
+    assert_eq!(json["version"], "v1");
+    assert!(json["memory"]["rss_anon_bytes"].as_u64().unwrap() < 30_000_000, "{json}");
+}
+
+#[test]
+fn a_tape_holds_what_the_engine_was_told() {
+    let daemon = Daemon::start(&["--tape", "inputs.tape"]);
+    daemon.pods.call();
+    let (status, _, log, dir) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let tape = fs::read_to_string(dir.path().join("inputs.tape")).unwrap();
+    assert!(tape.lines().count() > 5, "{tape}");
+    assert!(Path::new(&dir.path().join("flows.jsonl")).exists());
+}
