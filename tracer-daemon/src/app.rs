@@ -85,7 +85,7 @@ impl App {
                     verdict_deadline: engine.verdict_deadline,
                     stall_deadline: engine.stall_deadline,
                 };
-                let (tape, thread) = Tape::start(path, &header).map_err(Failure::unreached)?;
+                let (tape, thread) = Tape::start(&path, &header).map_err(Failure::unreached)?;
                 (Some(tape), Some(thread))
             }
             None => (None, None),

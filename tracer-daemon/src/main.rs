@@ -88,7 +88,7 @@ fn asked<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

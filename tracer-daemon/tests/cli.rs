@@ -1,5 +1,7 @@
 //! The built binary from outside: what it says, where, and with which exit status.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

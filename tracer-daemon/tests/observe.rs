@@ -1,5 +1,7 @@
 //! `observe` as a person runs it: on journals, and on a socket that this test serves.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
+
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

@@ -1,5 +1,7 @@
 //! `run` on this kernel, from outside: what it serves, how it reloads, how it ends. Needs root.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -75,6 +77,7 @@ impl Daemon {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "how long a stop takes is what is measured")]
     fn stop(mut self) -> (ExitStatus, Duration, String, tempfile::TempDir) {
         let asked = Instant::now();
         self.signal(rustix::process::Signal::TERM);

@@ -1,5 +1,7 @@
 //! The sinks by what they write: lines, files, sockets, scrapes.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
+
 #[path = "sink/http.rs"]
 mod http;
 #[path = "sink/journal.rs"]

@@ -4,7 +4,7 @@
 use crate::source::tape::{Recorded, TapeHeader, TapeWriter};
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -32,19 +32,19 @@ pub(super) struct TapeError {
 
 impl Tape {
     /// The thread ends when the tape is dropped, and has then written its end.
-    pub(super) fn start(path: PathBuf, header: &TapeHeader) -> Result<(Self, JoinHandle<()>), TapeError> {
-        let failed = |error| TapeError { path: path.clone(), error };
-        let file = File::create(&path).map_err(failed)?;
+    pub(super) fn start(path: &Path, header: &TapeHeader) -> Result<(Self, JoinHandle<()>), TapeError> {
+        let failed = |error| TapeError { path: path.to_owned(), error };
+        let file = File::create(path).map_err(failed)?;
         let writer = TapeWriter::new(BufWriter::new(file), header).map_err(failed)?;
         let (sender, receiver) = sync_channel(WAITING);
         let cut = Arc::new(AtomicBool::new(false));
-        let (target, is_cut) = (path.clone(), Arc::clone(&cut));
+        let (target, is_cut) = (path.to_owned(), Arc::clone(&cut));
         let thread = thread::Builder::new().name("tape".to_owned()).spawn(move || {
             if let Err(error) = write_all(writer, &receiver, &is_cut) {
                 warn!("tape {}: {error}; it ends here, tracing goes on", target.display());
             }
         });
-        Ok((Self { sender: Some(sender), cut, path: path.clone() }, thread.map_err(failed)?))
+        Ok((Self { sender: Some(sender), cut, path: path.to_owned() }, thread.map_err(failed)?))
     }
 
     pub(super) fn record(&mut self, input: Recorded) {

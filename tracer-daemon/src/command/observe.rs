@@ -13,11 +13,11 @@ pub use filter::{Filter, Filters, PodName, Test, WorkloadName};
 use super::Failure;
 use crate::sink::wire::{Garbage, Line, Loss, Record};
 use jiff::Timestamp;
+use next::Next;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use next::Next;
 use stream::Stream;
 
 /// Where records are read from.

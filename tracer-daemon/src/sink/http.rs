@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 64;
 /// A request's head has to be there by then: a half-open client holds its place no longer.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// Idle keep-alive included. Prometheus reconnects without a word.
-const CONNECTION_FOR: Duration = Duration::from_secs(120);
+const CONNECTION_FOR: Duration = Duration::from_mins(2);
 const HEAD_BYTES: usize = 16 << 10;
 
 /// What the three paths tell.

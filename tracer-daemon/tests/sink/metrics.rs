@@ -247,7 +247,7 @@ fn codes_beyond_the_reserve_end_in_one_series() {
 #[test]
 fn idle_series_make_room() {
     let (mut recorder, _, exposition) = registered(10_000);
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let mut at = Ktime(0);
     recorder.record(&Record::Flow(Box::new(rejected())));
     for _ in 0..20 {

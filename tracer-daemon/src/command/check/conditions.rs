@@ -4,6 +4,7 @@ use super::{Condition, State};
 use crate::process;
 use crate::source::cluster::{IstioInstallation, read_facts};
 use crate::source::kernel::{HookState, Kernel, KernelConfig, KernelError};
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -47,14 +48,12 @@ fn btf(path: &Path) -> Condition {
 
 fn cgroup2() -> Condition {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    match cgroup2_mount(&mounts) {
-        Some(path) => condition("cgroup2", State::Good, path),
-        None => {
-            let fix =
-                "mount it (mount -t cgroup2 none /sys/fs/cgroup/unified); in a pod, mount the host's as a hostPath";
-            condition("cgroup2", State::Degraded { fix: fix.to_owned() }, "not mounted: first bytes cannot be seen")
-        }
-    }
+    let Some(path) = cgroup2_mount(&mounts) else {
+        let fix = "mount it (mount -t cgroup2 none /sys/fs/cgroup/unified); in a pod, mount the host's as a hostPath";
+        let state = State::Degraded { fix: fix.to_owned() };
+        return condition("cgroup2", state, "not mounted: first bytes cannot be seen");
+    };
+    condition("cgroup2", State::Good, path)
 }
 
 fn cgroup2_mount(mountinfo: &str) -> Option<&str> {
@@ -125,8 +124,8 @@ fn facts_condition(paths: &[PathBuf]) -> Condition {
     }
 }
 
-fn condition(name: impl Into<String>, state: State, says: impl ToString) -> Condition {
-    Condition { name: name.into(), state, says: says.to_string() }
+fn condition(name: impl Into<String>, state: State, says: impl Display) -> Condition {
+    Condition { name: name.into(), state, says: format!("{says}") }
 }
 
 #[cfg(test)]

@@ -88,7 +88,9 @@ impl Rotating {
             self.batch.push(b'\n');
         }
         let lead = self.batch.len();
-        lines.iter().for_each(|line| self.batch.extend_from_slice(line.as_bytes()));
+        for line in lines {
+            self.batch.extend_from_slice(line.as_bytes());
+        }
         let (taken, error) = write_some(&mut self.file, &self.batch);
         let Some(error) = error else {
             self.len += taken as u64;

@@ -15,8 +15,8 @@ use tracer_engine::record::{FlowEnd, FlowId, FlowRecord, Outcome, Record};
 use tracer_engine::verdict::{self, Class};
 
 /// A series that nothing was counted in for this long is forgotten.
-const IDLE: Duration = Duration::from_secs(15 * 60);
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(15);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// From a neighbour on the node to the third SYN.
 const CONNECT_SECONDS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 3.0, 10.0];
