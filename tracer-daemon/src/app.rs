@@ -98,7 +98,7 @@ impl App {
         let mut facts = FactsPump::open(&facts, istio).map_err(Failure::input)?;
         let first = facts.load().map_err(Failure::input)?;
         let kernel = Kernel::load(&kernel).map_err(Failure::unreached)?;
-        watch.hooks(kernel.hooks());
+        watch.hooks(kernel.hooks(), kernel.missing_fields());
         drop(hooks_block);
 
         let (queue, journal) = match journal {

@@ -19,7 +19,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Waits for the log line that says what is served.
+    /// Waits until it says that it is ready.
     fn start(more: &[&str]) -> Self {
         let pods = Pods::new();
         let dir = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ impl Daemon {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut daemon = Self { child, log, dir, listen, pods };
-        daemon.wait_for("tracing on n1");
+        daemon.wait_for("INFO ready");
         daemon
     }
 
@@ -307,4 +307,39 @@ fn a_tape_holds_what_the_engine_was_told() {
     let tape = fs::read_to_string(dir.path().join("inputs.tape")).unwrap();
     assert!(tape.lines().count() > 5, "{tape}");
     assert!(Path::new(&dir.path().join("flows.jsonl")).exists());
+}
+
+/// A daemon whose journal is a pipe that nobody empties: its drain cannot end.
+fn stuck() -> (Daemon, fs::File) {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let daemon = Daemon::start(&["--journal", pipe.to_str().unwrap()]);
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).unwrap();
+    // As the daemon's descriptor is its own, only this one is non-blocking: it fills what is left of the pipe.
+    while reader.write(&[b'\n'; 4096]).is_ok() {}
+    while reader.write(b"\n").is_ok() {}
+    daemon.pods.call();
+    (daemon, reader)
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_a_drain_that_hangs_is_not_waited_for() {
+    let (mut daemon, reader) = stuck();
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_for("stopping");
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait_for("stopped at once by a second signal");
+    assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
+    assert!(!daemon.path("flows.sock").exists());
+    drop(reader);
+
+    let (daemon, reader) = stuck();
+    let (status, took, log, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(log.contains("stopped after 4 s"), "{log}");
+    drop(reader);
 }

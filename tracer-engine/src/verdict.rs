@@ -3,7 +3,7 @@
 
 mod texts;
 
-pub use texts::{Text, causes_of, text, undetermined};
+pub use texts::{Text, causes_of, still_connecting, text, undetermined};
 
 use smallvec::SmallVec;
 

@@ -65,6 +65,7 @@ impl ProbePump {
     async fn sample(&mut self) -> Result<(), KernelError> {
         let counts = self.kernel.counts()?;
         self.watch.events(&counts);
+        self.watch.missed(self.kernel.hooks());
         let lost = counts.lost();
         if lost > self.lost {
             let count = lost - self.lost;

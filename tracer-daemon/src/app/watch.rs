@@ -8,7 +8,7 @@ use crate::sink::journal::Counts;
 use crate::sink::live::Hub;
 use crate::sink::metrics::{Board, Stage};
 use crate::sink::wire::{EventCount, Facts, Hook, Memory, Origin, Records, Status, VERSION, kind_name};
-use crate::source::kernel::{EventCounts, EventKind, HookState, HookStatus};
+use crate::source::kernel::{EventCounts, EventKind, FieldStatus, HookState, HookStatus};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -81,24 +81,38 @@ impl Watch {
         clock::ktime().since(Ktime(self.moved.load(Relaxed))) < STANDS_STILL
     }
 
-    pub(super) fn hooks(&self, hooks: &[HookStatus]) {
-        let told = hooks.iter().map(|HookStatus { name, required, state, without, missed }| {
-            self.board.probe(name, *state == HookState::Attached);
-            self.board.probe_missed(name, *missed);
-            let off_because = match state {
-                HookState::Attached => None,
-                HookState::Off => Some(format!("switched off; without it: {without}")),
-                HookState::Absent { why } => {
-                    warn!("hook {name} is not attached: {why}; without it: {without}");
-                    Some(format!("{why}; without it: {without}"))
-                }
-            };
-            let attached = off_because.is_none();
-            Hook { name: (*name).to_owned(), required: *required, attached, off_because, missed: *missed }
-        });
-        let told: Vec<Hook> = told.collect();
+    pub(super) fn hooks(&self, hooks: &[HookStatus], missing: &[FieldStatus]) {
+        let told: Vec<Hook> = hooks.iter().map(|status| self.hook(status)).collect();
         info!("{} of {} hooks attached", told.iter().filter(|hook| hook.attached).count(), told.len());
         self.with(|seen| seen.hooks = told);
+        for FieldStatus { structure, path, without } in missing {
+            warn!("this kernel's struct {structure} has no {path}; without it: {without}");
+        }
+    }
+
+    fn hook(&self, HookStatus { name, required, state, without, missed }: &HookStatus) -> Hook {
+        self.board.probe(name, *state == HookState::Attached);
+        self.board.probe_missed(name, *missed);
+        let off_because = match state {
+            HookState::Attached => None,
+            HookState::Off => Some(format!("switched off; without it: {without}")),
+            HookState::Absent { why } => {
+                warn!("hook {name} is not attached: {why}; without it: {without}");
+                Some(format!("{why}; without it: {without}"))
+            }
+        };
+        let attached = off_because.is_none();
+        Hook { name: (*name).to_owned(), required: *required, attached, off_because, missed: *missed }
+    }
+
+    /// As it stands now; `hooks` is what was found at start.
+    pub(super) fn missed(&self, hooks: &[HookStatus]) {
+        self.with(|seen| {
+            for (hook, status) in seen.hooks.iter_mut().zip(hooks) {
+                hook.missed = status.missed;
+                self.board.probe_missed(status.name, status.missed);
+            }
+        });
     }
 
     pub(super) fn events(&self, counts: &EventCounts) {

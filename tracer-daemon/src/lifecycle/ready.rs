@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tracing::info;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ready {
@@ -48,6 +49,9 @@ impl Drop for BlockReady {
             *count -= 1;
             if *count == 0 {
                 waiting.remove(&self.what);
+                if waiting.is_empty() {
+                    info!("ready");
+                }
             }
         }
     }

@@ -20,6 +20,14 @@ pub const fn undetermined() -> Text {
     UNDETERMINED
 }
 
+/// While nobody has answered the connection attempt: there is no verdict yet.
+pub const fn still_connecting() -> Text {
+    Text {
+        explanation: "Nobody has answered the connection attempt yet; the kernel goes on trying.",
+        remedy: "Wait for the verdict when the attempt ends, or look now whether the dialled ip is still a pod's and what on the way drops packets to it.",
+    }
+}
+
 /// The causes that this reason can have.
 pub fn causes_of(reason: Reason) -> impl Iterator<Item = Cause> {
     TABLE.iter().filter(move |(r, ..)| *r == reason).filter_map(|(_, cause, _)| *cause)

@@ -3,7 +3,7 @@
 use super::{Condition, State};
 use crate::process;
 use crate::source::cluster::{IstioInstallation, read_facts};
-use crate::source::kernel::{HookState, Kernel, KernelConfig, KernelError};
+use crate::source::kernel::{FieldStatus, HookState, Kernel, KernelConfig, KernelError};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,11 @@ fn hooks() -> Vec<Condition> {
             }
         }
     });
-    told.collect()
+    let missing = kernel.missing_fields().iter().map(|FieldStatus { structure, path, without }| {
+        let fix = format!("run a kernel that has it, or do without: {without}");
+        condition(format!("field {structure}.{path}"), State::Degraded { fix }, "not in this kernel")
+    });
+    told.chain(missing).collect()
 }
 
 /// The error's own words end with what to do.

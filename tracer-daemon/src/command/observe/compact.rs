@@ -127,7 +127,7 @@ mod tests {
         }
         assert_eq!(
             plain(&long, 120),
-            "10:00:00.123 shop/a…7k2p -> search…8e:9300  REJECTED tls-without-mesh-certificate (workload-policy-ignored-by-client)"
+            "10:00:00.123 shop/a…8-x7k2p -> search…8e:9300  REJECTED tls-without-mesh-certificate (workload-policy-ignored-by-client)"
         );
         assert!(plain(&long, 200).contains("(workload-policy-ignored-by-client) mutual-tls"));
     }

@@ -25,7 +25,7 @@ pub struct Origin {
 
 impl Record {
     pub fn new(record: &FlowRecord, origin: &Origin, epoch: Epoch) -> Self {
-        let Text { explanation, remedy } = said(&record.verdict);
+        let Text { explanation, remedy } = said(record);
         let FlowRecord {
             at,
             id,
@@ -243,6 +243,10 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros().try_into().unwrap_or(u64::MAX)
 }
 
-fn said(verdict: &Verdict) -> Text {
-    verdict.reason.map_or_else(verdict::undetermined, |reason| verdict::text(reason, verdict.cause()))
+fn said(FlowRecord { verdict, outcome, .. }: &FlowRecord) -> Text {
+    match (verdict.reason, outcome) {
+        (Some(reason), _) => verdict::text(reason, verdict.cause()),
+        (None, Outcome::StillConnecting) => verdict::still_connecting(),
+        (None, _) => verdict::undetermined(),
+    }
 }
