@@ -129,6 +129,22 @@ fn bytes_behind_the_payload_are_not_payload() {
 }
 
 #[test]
+fn headers_may_follow_the_http2_preface_in_a_segment_of_their_own() {
+    let http2 =
+        |authority: Option<&str>| tracer_engine::socket::Payload::Http2 { authority: authority.map(Into::into) };
+    let mut preface = Bytes::of(kind::FIRST_BYTES);
+    preface.u32(direction::SENT).u32(24).0.extend(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert_eq!(preface.change(), SocketChange::FirstBytes { direction: Direction::Sent, payload: http2(None) });
+    // A HEADERS frame of stream 1 with one literal field, `:authority` by its number in the static table.
+    let mut headers = Bytes::of(kind::FIRST_BYTES);
+    headers.u32(direction::SENT | direction::CONTINUED).u32(16).0.extend(b"\0\0\x07\x01\x04\0\0\0\x01\x01\x05web.a");
+    assert_eq!(
+        headers.change(),
+        SocketChange::FirstBytes { direction: Direction::Sent, payload: http2(Some("web.a")) }
+    );
+}
+
+#[test]
 fn what_is_no_event_is_malformed() {
     assert_eq!(decode(&[0; 87]), Err(Malformed::Header(87)));
     assert_eq!(decode(&Bytes::of(9).0), Err(Malformed::Kind(9)));
@@ -136,8 +152,8 @@ fn what_is_no_event_is_malformed() {
     assert_eq!(decode(&short), Err(Malformed::Body { kind: EventKind::Close, length: short.len() }));
     let lying = Bytes::of(kind::FIRST_BYTES).u32(direction::SENT).u32(u32::MAX).0.clone();
     assert_eq!(decode(&lying), Err(Malformed::Body { kind: EventKind::FirstBytes, length: lying.len() }));
-    let sideways = Bytes::of(kind::FIRST_BYTES).u32(2).u32(0).0.clone();
-    assert_eq!(decode(&sideways), Err(Malformed::Direction(2)));
+    let sideways = Bytes::of(kind::FIRST_BYTES).u32(4).u32(0).0.clone();
+    assert_eq!(decode(&sideways), Err(Malformed::Direction(4)));
     assert_eq!((claimed_kind(&sideways), claimed_kind(&[4; 20])), (Some(EventKind::FirstBytes), None));
 }
 
