@@ -1,6 +1,6 @@
 //! Golden tapes: what was recorded of a real mesh gives the same records, byte for byte. A change that means to alter
-//! them records them anew (`MESH_TRACER_KEEP_TAPES=1 cargo test -p tracer-daemon --test meshes`) and shows what it
-//! altered in its diff.
+//! them writes them anew (`MESH_TRACER_KEEP_RECORDS=1 cargo test -p tracer-daemon --test golden`) and shows what it
+//! altered in its diff; `MESH_TRACER_KEEP_TAPES=1` with `--test meshes` records the tapes themselves anew.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -39,9 +39,17 @@ fn replays(mesh: &str) {
     replay(&mut tape, |_| true, &mut |flow| told.push_str(&wire::write(&Record::new(flow, &origin, epoch(&header)))))
         .expect("every line of the tape can be read");
     assert_eq!(tape.cut(), None);
+    keep(&folder.join("expected.jsonl"), &told);
     let expected = fs::read_to_string(folder.join("expected.jsonl")).expect("the records of the tape");
     for (number, (told, expected)) in told.lines().zip(expected.lines()).enumerate() {
         assert_eq!(told, expected, "record {}", number + 1);
     }
     assert_eq!(told.lines().count(), expected.lines().count(), "records");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
+fn keep(path: &Path, told: &str) {
+    if std::env::var_os("MESH_TRACER_KEEP_RECORDS").is_some() {
+        fs::write(path, told).expect("tests/tapes can be written");
+    }
 }
