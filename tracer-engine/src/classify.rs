@@ -2,6 +2,7 @@
 //! contradicts, names what remains, and says when that is to be counted.
 
 mod call;
+mod dialled;
 mod fates;
 mod foresight;
 mod name;

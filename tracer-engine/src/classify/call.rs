@@ -1,10 +1,12 @@
 //! What the walk is asked about a flow. Of a flow seen from its source there is one question; from its destination
 //! alone what was dialled is not known, so there are several.
 
+use super::dialled::{self, Arrival};
 use crate::evidence::{Evidence, Seen, arrived_port};
 use crate::flow::{FirstBytes, FlowView, Role};
 use crate::mesh::facts::Enrolment;
 use crate::mesh::index::Index;
+use crate::mesh::xds::server_name::ServerName;
 use crate::net::{Endpoint, Ktime};
 use crate::socket::{Payload, Socket};
 use crate::walk::outcome::{Call, Known, Sends, Source};
@@ -12,11 +14,6 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 
 pub(super) type Calls = SmallVec<[Call; 2]>;
-
-/// A pod with more ports than this is asked about by the first ones only.
-const PORTS: usize = 24;
-/// A port that no Service has: what an undeclared port does where the port is not known.
-const UNDECLARED: u16 = 1;
 
 /// The application dialled this.
 pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> Option<Call> {
@@ -44,9 +41,16 @@ pub(super) fn from_destination(index: &Index, flow: &FlowView<'_>, seen: &Seen<'
         Some(_) if begins_mesh_tls(flow.root.client_sent()) => handed_on(flow),
         _ => sends(flow, seen),
     };
-    for to in dialled(index, at, arrived_port(flow)) {
+    let cluster = chosen_cluster(flow.root.client_sent());
+    let arrival = Arrival { ip: at, port: arrived_port(flow), cluster, at: since };
+    // Of Hosts that were not seen the walk tries so many and no more: the Service that was chosen must be among them.
+    let named = cluster.filter(|_| sends == Sends::Unknown).map(|cluster| cluster.host.into());
+    let named = named.map(|host| Sends::Http { http2: false, host: Known::Yes(Some(host)) });
+    for to in dialled::leading_to(index, arrival) {
         for uid in [None].into_iter().chain(proxy_uid.map(Some)) {
-            calls.push(Call { from: from.clone(), to, sends: sends.clone(), uid, path: None });
+            for sends in [&sends].into_iter().chain(&named) {
+                calls.push(Call { from: from.clone(), to, sends: sends.clone(), uid, path: None });
+            }
         }
     }
     calls
@@ -99,31 +103,12 @@ fn begins_mesh_tls(first: Option<&FirstBytes>) -> bool {
     matches!(first.map(|first| &first.payload), Some(Payload::ClientHello(hello)) if hello.is_mesh())
 }
 
-/// Every address that leads to `ip`: itself, and the VIPs of Services over it.
-fn dialled(index: &Index, ip: IpAddr, port: Option<u16>) -> SmallVec<[Endpoint; 8]> {
-    let mut all: SmallVec<[Endpoint; 8]> = SmallVec::new();
-    let mut add = |to: Endpoint| {
-        if !all.contains(&to) && all.len() < PORTS {
-            all.push(to);
-        }
-    };
-    if let Some(port) = port {
-        add(Endpoint::new(ip, port));
+/// What the SNI of the source's proxy says; an application's own mesh TLS may say the same.
+fn chosen_cluster(first: Option<&FirstBytes>) -> Option<ServerName<'_>> {
+    match &first?.payload {
+        Payload::ClientHello(hello) if hello.is_mesh() => ServerName::parse(hello.sni.as_deref()?),
+        _ => None,
     }
-    for (service, service_port, number) in index.services_over(ip) {
-        if port.is_some_and(|port| port != number) {
-            continue;
-        }
-        add(Endpoint::new(ip, number));
-        add(Endpoint::new(ip, service_port.number));
-        for vip in &service.addresses {
-            add(Endpoint::new(vip.addr(), service_port.number));
-        }
-    }
-    if port.is_none() {
-        add(Endpoint::new(ip, UNDECLARED));
-    }
-    all
 }
 
 fn source(index: &Index, ip: IpAddr, at: Ktime) -> Source {

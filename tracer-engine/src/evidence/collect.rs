@@ -138,9 +138,15 @@ fn role_ip(server: &LegEnd) -> IpAddr {
 
 fn answers<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
     if let Some(first) = flow.root.server_sent() {
-        // From the destination alone a ClientHello's answer is the hop's, and was taken as that.
-        let hop_only = flow.root.client.is_none() && matches!(first.payload, Payload::TlsAnswer { .. });
+        // From the destination alone the answer to a proxy's ClientHello is the hop's, and was taken as that.
+        let to_mesh_tls = flow
+            .root
+            .client_sent()
+            .is_some_and(|sent| matches!(&sent.payload, Payload::ClientHello(hello) if hello.is_mesh()));
+        let hop_only =
+            flow.root.client.is_none() && (to_mesh_tls || matches!(first.payload, Payload::TlsAnswer { .. }));
         match &first.payload {
+            _ if hop_only => {}
             Payload::HttpResponse(head) if asked_by_http(flow.root) => {
                 seen.push(Evidence::Response { from: responder(flow, *head), head: *head });
             }
@@ -156,7 +162,6 @@ fn answers<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
             }
             // SETTINGS come first, from whoever speaks HTTP/2: any proxy on the way.
             Payload::Http2Response { .. } => {}
-            Payload::TlsAnswer { .. } if hop_only => {}
             other => seen.push(Evidence::Answer {
                 tls: matches!(other, Payload::TlsAnswer { .. }),
                 alert: matches!(other, Payload::TlsAnswer { alert: true, .. }),

@@ -47,6 +47,8 @@ pub struct Index {
     sidecars: Namespaced<Sidecar>,
     virtual_services: Namespaced<VirtualService>,
     virtual_hosts: ByHost<VirtualService>,
+    /// By the hosts that their routes lead to.
+    routes_to: ByHost<VirtualService>,
     authorization_policies: Namespaced<AuthorizationPolicy>,
 }
 
@@ -205,6 +207,11 @@ impl Index {
         &self.virtual_hosts
     }
 
+    /// VirtualServices with a route to this host.
+    pub(crate) fn virtual_services_to(&self, host: &str) -> &[Arc<VirtualService>] {
+        self.routes_to.exact(host)
+    }
+
     pub(crate) fn authorization_policies(&self, namespace: &str) -> &[Arc<AuthorizationPolicy>] {
         self.authorization_policies.of(namespace)
     }
@@ -229,6 +236,7 @@ impl Default for Index {
             sidecars: Namespaced::default(),
             virtual_services: Namespaced::default(),
             virtual_hosts: ByHost::default(),
+            routes_to: ByHost::default(),
             authorization_policies: Namespaced::default(),
         }
     }

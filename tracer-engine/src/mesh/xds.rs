@@ -4,5 +4,6 @@
 pub(crate) mod client_tls;
 pub(crate) mod cluster;
 pub(crate) mod listener;
+pub(crate) mod server_name;
 pub(crate) mod virtual_host;
 pub(crate) mod virtual_service;

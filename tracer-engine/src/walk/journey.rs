@@ -7,6 +7,7 @@ use crate::mesh::index::{Index, Occupant};
 use crate::mesh::registry::{Port, RegistryService};
 use crate::mesh::xds::cluster::ClusterOf;
 use crate::mesh::xds::listener::Bind;
+use crate::mesh::xds::server_name::ServerName;
 use crate::net::{Endpoint, Ktime, Name};
 use crate::verdict::{Cause, Reason};
 use std::net::IpAddr;
@@ -142,10 +143,10 @@ impl<'a> Chosen<'a> {
         Cluster { host: self.service.hostname.clone(), port: self.port.number, subset: self.subset.clone() }
     }
 
-    /// `BuildDNSSrvSubsetKey`
+    /// The cluster's own name, unless a DestinationRule sets another.
     pub(super) fn sni(&self) -> Name {
         let subset = self.subset.as_deref().unwrap_or_default();
-        let own = || format!("outbound_.{}_.{subset}_.{}", self.port.number, self.service.hostname).into();
+        let own = || ServerName { port: self.port.number, subset, host: &self.service.hostname }.spelled();
         self.sni.clone().unwrap_or_else(own)
     }
 }

@@ -8,7 +8,7 @@ mod sniff;
 use super::ending::{self, SourceEnd};
 use super::journey::{CaptureKind, Chosen, Journey, Trip};
 use super::landing::{self, Landing, Shown};
-use super::outcome::{Outcomes, Place, Sends};
+use super::outcome::{Outcomes, Place, Sends, Source};
 use super::trail::Trail;
 use crate::mesh::capture::{self, Uncaptured};
 use crate::mesh::facts::{Destination, Enrolment, ObjectKey, OutboundPolicy};
@@ -23,6 +23,7 @@ use sniff::Chain;
 /// S1: does the source's proxy see it?
 pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Outcomes) {
     let uncaptured = match journey.source {
+        None if matches!(journey.call.from, Source::Ip(ip) if ip.to_canonical() == journey.to.ip) => Uncaptured::Own,
         None => Uncaptured::Because(Cause::SourceNotInMesh),
         Some(pod) if capture::is_own(pod, journey.to.ip) => Uncaptured::Own,
         Some(pod) if pod.host_network => Uncaptured::Because(Cause::SourceNotInMesh),

@@ -6,6 +6,7 @@ use crate::mesh::facts::{DestinationRule, Fact, Kind, ObjectKey, Pod, VirtualSer
 use crate::mesh::index::namespaced::Policy;
 use crate::net::{Ktime, Name};
 use rustc_hash::FxHashMap as HashMap;
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -44,11 +45,14 @@ impl Index {
             Fact::VirtualService(service) => {
                 let Some((service, replaced)) = self.virtual_services.upsert(service) else { return false };
                 if let Some(replaced) = &replaced {
-                    self.forget_virtual_hosts(replaced);
+                    self.forget_routes(replaced);
                 }
                 for host in &service.hosts {
                     let host = resolve_short_name(host, &service.key.namespace);
                     self.virtual_hosts.insert(&host, &service, |a, b| a.seniority() < b.seniority());
+                }
+                for host in leads_to(&service) {
+                    self.routes_to.insert(&host, &service, |a, b| a.seniority() < b.seniority());
                 }
                 true
             }
@@ -80,7 +84,7 @@ impl Index {
                 self.destination_rules.remove(key).inspect(|rule| self.forget_rule(rule)).is_some()
             }
             Kind::VirtualService => {
-                self.virtual_services.remove(key).inspect(|service| self.forget_virtual_hosts(service)).is_some()
+                self.virtual_services.remove(key).inspect(|service| self.forget_routes(service)).is_some()
             }
         }
     }
@@ -113,11 +117,21 @@ impl Index {
         }
     }
 
-    fn forget_virtual_hosts(&mut self, service: &Arc<VirtualService>) {
+    fn forget_routes(&mut self, service: &Arc<VirtualService>) {
         for host in &service.hosts {
             self.virtual_hosts.remove(&resolve_short_name(host, &service.key.namespace), service);
         }
+        for host in leads_to(service) {
+            self.routes_to.remove(&host, service);
+        }
     }
+}
+
+/// Every host that one of its routes leads to, once.
+fn leads_to(service: &VirtualService) -> BTreeSet<Name> {
+    let http = service.http.iter().flat_map(|route| &route.route);
+    let l4 = service.tcp.iter().chain(&service.tls).flat_map(|route| &route.route);
+    http.chain(l4).map(|to| resolve_short_name(&to.host, &service.key.namespace)).collect()
 }
 
 fn put<K: Hash + Eq + Clone, V: PartialEq + Clone>(map: &mut HashMap<K, V>, key: &K, value: &V) -> bool {

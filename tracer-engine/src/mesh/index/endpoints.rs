@@ -56,6 +56,23 @@ impl Index {
         }
     }
 
+    /// As `services_over`, and the ServiceEntries too that name this address or select its pod.
+    pub(crate) fn registry_over<'a>(
+        &'a self,
+        ip: IpAddr,
+        at: Ktime,
+    ) -> impl Iterator<Item = (&'a Arc<RegistryService>, &'a Port, u16)> {
+        let entries = self.entries_over(ip, self.pod_at(ip, at).map(AsRef::as_ref));
+        let served = entries.flat_map(move |service| {
+            let of = move |port: &'a Port| {
+                let endpoints = self.endpoints(service, port, at);
+                Some((service, port, endpoints.into_iter().find(|endpoint| endpoint.ip == ip)?.port))
+            };
+            service.ports.iter().filter_map(of)
+        });
+        self.services_over(ip).chain(served)
+    }
+
     /// Every Service that has `ip` among its endpoints, with the number under which `ip` serves each port.
     pub(crate) fn services_over<'a>(
         &'a self,
