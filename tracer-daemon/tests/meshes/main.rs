@@ -13,6 +13,9 @@ mod stage;
 
 use judge::Score;
 use stage::Performance;
+use std::time::Duration;
+use tracer_daemon::sink::wire::Record;
+use tracer_lab::{Call, Options};
 
 #[test]
 fn demo() {
@@ -32,6 +35,45 @@ fn strict() {
 #[test]
 fn registry_only() {
     judge("registry-only");
+}
+
+/// REDIRECT gives about one of them in ten another source port (trap 13).
+#[test]
+fn trap_13_three_thousand_captured_connections_are_joined_to_their_captures() {
+    let ids = ["tcp-tcp", "auto-tcp", "auto-http-podip", "undeclared-tcp", "undeclared-http"];
+    let choose = |calls: &[Call]| {
+        let chosen: Vec<_> = ids.iter().map(|id| named(calls, id)).collect();
+        chosen.into_iter().cycle().take(3000).collect()
+    };
+    let performance = Performance::with("basic", &Options::default(), Duration::from_millis(2), choose);
+    let leg =
+        |record: &Record, kind: &str| record.legs.iter().find(|leg| leg.kind == kind).map(|leg| leg.client.clone());
+    let mut moved = 0;
+    for scene in &performance.scenes {
+        let record = performance.told_of(scene).unwrap_or_else(|| panic!("no record of {:?}", scene.result));
+        let capture = leg(record, "capture").unwrap_or_else(|| panic!("not joined to its capture: {record:?}"));
+        moved += usize::from(leg(record, "app") != Some(capture));
+    }
+    println!("{} joined, of {moved} NAT had changed the port", performance.scenes.len());
+    assert!(moved > 0, "NAT changed no port: this run proves nothing");
+}
+
+#[test]
+fn fifty_calls_at_once_through_four_workers_are_right_or_doubtful() {
+    let on = Options { concurrency: 4, ..Options::default() };
+    let performance = Performance::with("strict", &on, Duration::ZERO, |calls| vec![named(calls, "tcp-tcp"); 50]);
+    let mut score = Score::new("strict", "fifty at once");
+    for scene in &performance.scenes {
+        let record = performance.told_of(scene).unwrap_or_else(|| panic!("no record of {:?}", scene.result));
+        score.never_wrong(scene, record);
+    }
+    println!("{score}");
+    let wrong = score.into_wrong();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn named(calls: &[Call], id: &str) -> Call {
+    calls.iter().find(|call| call.id == id).unwrap_or_else(|| panic!("no call {id}")).clone()
 }
 
 fn judge(mesh: &str) {

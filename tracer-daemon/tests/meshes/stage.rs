@@ -41,13 +41,19 @@ struct Daemon {
 }
 
 impl Performance {
+    /// Every recorded call, at its recorded pace.
     pub(crate) fn of(name: &str) -> Self {
+        Self::with(name, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
+    }
+
+    /// The calls that `choose` makes of the recorded ones, one every `interval`.
+    pub(crate) fn with(name: &str, on: &Options, interval: Duration, choose: impl Fn(&[Call]) -> Vec<Call>) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mesh = Mesh::up(name, &Options::default()).unwrap_or_else(|error| panic!("{error:#}"));
+        let mesh = Mesh::up(name, on).unwrap_or_else(|error| panic!("{error:#}"));
         let daemon = Daemon::start(name, &mesh.facts());
-        let results =
-            mesh.call_all(mesh.calls(), Duration::from_millis(60)).unwrap_or_else(|error| panic!("{error:#}"));
-        let scenes = mesh.calls().iter().cloned().zip(results).map(|(call, result)| Scene { call, result }).collect();
+        let calls = choose(mesh.calls());
+        let results = mesh.call_all(&calls, interval).unwrap_or_else(|error| panic!("{error:#}"));
+        let scenes = calls.into_iter().zip(results).map(|(call, result)| Scene { call, result }).collect();
         let pods = mesh.pods().iter().map(|pod| PodSeen {
             name: pod.name().clone(),
             netns: NetNs(u32::try_from(pod.netns_inode()).expect("inode numbers of namespaces are 32 bits wide")),
