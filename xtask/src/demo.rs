@@ -24,6 +24,8 @@ use self::verdict::{Call, Verdicts};
 
 /// Longer than the daemon waits before it calls silence a stall.
 const LAST_RECORD: Duration = Duration::from_secs(8);
+/// Bytes (RssAnon) that the daemon may hold with the demo's facts and flows.
+const MOST_MEMORY: u64 = 30_000_000;
 
 /// Says whether every verdict was the expected one. `keep` leaves the mesh up afterwards, until Ctrl-C.
 pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
@@ -55,11 +57,13 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
     }
     let right = verdicts.len() - wrong.len();
     println!("{right} of {} verdicts are what the mesh really did, after {:.0} s.", verdicts.len(), took());
+    let memory = tracer.rss_anon()?;
+    println!("mesh-tracer holds {:.1} MB of memory of its own.", memory as f64 / 1e6);
     if keep {
         invite(&tracer, workspace);
         lab.child.wait().context("the lab vanished")?;
     }
-    Ok(wrong.is_empty())
+    Ok(wrong.is_empty() && memory < MOST_MEMORY)
 }
 
 /// How many calls the mesh makes; each has a story.

@@ -59,6 +59,11 @@ impl Tracer {
         serde_json::from_slice(&output.stdout).context("mesh-tracer status is not JSON")
     }
 
+    /// Bytes of memory that are the daemon's alone.
+    pub(crate) fn rss_anon(&self) -> Result<u64> {
+        self.status()?["memory"]["rss_anon_bytes"].as_u64().context("mesh-tracer's status names no memory")
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.child.id()
     }

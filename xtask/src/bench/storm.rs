@@ -136,8 +136,7 @@ impl Stage {
             conserved &= emitted == decoded + malformed + lost;
             println!("{:<16} {emitted} emitted = {decoded} decoded + {malformed} malformed + {lost} lost", row["kind"]);
         }
-        let memory = status["memory"]["rss_anon_bytes"].as_u64().unwrap_or_default();
-        println!("daemon RssAnon after it: {:.1} MB", memory as f64 / 1e6);
+        println!("daemon RssAnon after it: {:.1} MB", tracer.rss_anon()? as f64 / 1e6);
         Ok(conserved)
     }
 }
