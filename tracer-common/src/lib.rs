@@ -2,7 +2,7 @@
 //!
 //! Integers only, in the machine's own byte order, with every padding byte spelled out, so that both sides agree
 //! whatever their compilers think. Every event is a `Header` and a body that `Header::kind` names; nothing here has
-//! behaviour. The sizes are asserted at the end: a change to them is a change to both sides.
+//! behaviour but the choice of a slot. The sizes are asserted at the end: a change to them is a change to both sides.
 #![no_std]
 
 /// What every event begins with: when, and the whole socket, so that an event needs no other one to be understood.
@@ -45,6 +45,7 @@ pub struct Socket {
 pub struct Connect {
     /// When SYN_SENT was entered; 0 where that was not seen.
     pub since: u64,
+    /// Of a failed connect too.
     pub client_isn: u32,
     pub server_isn: u32,
     /// `connect_flags`
@@ -60,7 +61,7 @@ pub struct SynRetransmit {
     pub since: u64,
     /// Retransmissions so far; the first SYN is not one.
     pub count: u32,
-    pub padding: u32,
+    pub client_isn: u32,
 }
 
 /// `kind::ACCEPT`: SYN_RECV -> ESTABLISHED.
@@ -96,6 +97,40 @@ pub struct Close {
     pub padding: u32,
 }
 
+/// `kind::DROP`: the kernel discarded a TCP segment. The header's socket bears the segment's own addresses, source as
+/// `local`, as they were when it was discarded (REDIRECT and DNAT may have changed them), and its cookie is 0 where no
+/// socket is known: ingress drops happen before there is one (`kernel.md`, trap 6).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Drop {
+    /// As this kernel numbers it (`enum skb_drop_reason`), or `drop_reason::LISTEN_OVERFLOW`.
+    pub reason: u32,
+    pub sequence: u32,
+    pub acknowledgement: u32,
+    /// `tcp_flags`
+    pub flags: u32,
+}
+
+/// `kind::OPEN`: a socket that was open before the probes were. It lies in what the iterator over open files writes,
+/// not in the ring.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Open {
+    /// As in `include/net/tcp_states.h`.
+    pub state: u32,
+    pub padding: u32,
+}
+
+/// What dropped segments are counted by, exactly.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DropKey {
+    pub reason: u32,
+    pub padding: u32,
+    pub source: [u8; 16],
+    pub destination: [u8; 16],
+}
+
 /// A header and a body, as they lie in the ring.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -111,7 +146,9 @@ pub mod kind {
     pub const ACCEPT: u32 = 2;
     pub const FIRST_BYTES: u32 = 3;
     pub const CLOSE: u32 = 4;
-    pub const COUNT: u32 = 5;
+    pub const DROP: u32 = 5;
+    pub const OPEN: u32 = 6;
+    pub const COUNT: u32 = 7;
 }
 
 pub mod connect_flags {
@@ -119,6 +156,8 @@ pub mod connect_flags {
     pub const HANDSHAKE: u32 = 1;
     /// SYN_SENT -> CLOSE.
     pub const FAILED: u32 = 2;
+    /// A RST answered the SYN; a refusal without one was an ICMP error.
+    pub const RESET_RECEIVED: u32 = 4;
 }
 
 pub mod direction {
@@ -139,9 +178,37 @@ pub mod close_flags {
     pub const FIRST_FIN_RECEIVED: u32 = 16;
 }
 
+/// The flags of a TCP header, as its byte 13 has them.
+pub mod tcp_flags {
+    pub const FIN: u32 = 1;
+    pub const SYN: u32 = 2;
+    pub const RST: u32 = 4;
+    pub const ACK: u32 = 16;
+}
+
+pub mod drop_reason {
+    /// None of the kernel's: a SYN that a full accept queue turned away, of which it tells nobody (trap 8).
+    pub const LISTEN_OVERFLOW: u32 = u32::MAX;
+
+    /// Slots of the exact counts by reason alone.
+    pub const SLOTS: u32 = 256;
+    /// Where reasons are counted that have no slot of their own: those of subsystems.
+    pub const OTHER: u32 = SLOTS - 2;
+
+    #[inline(always)]
+    pub const fn slot(reason: u32) -> u32 {
+        match reason {
+            LISTEN_OVERFLOW => SLOTS - 1,
+            0..OTHER => reason,
+            _ => OTHER,
+        }
+    }
+}
+
 /// Slots of the per-cpu counters: emissions of each kind, failed emissions of each kind, sockets that found the map of
-/// live sockets full, and state changes that only the second program of `inet_sock_set_state` could handle. `EMITTED`
-/// counts every attempt, so emitted = decoded + malformed + lost.
+/// live sockets full, state changes that only the second program of `inet_sock_set_state` could handle, and drops that
+/// were counted but not told one by one, because there were too many. `EMITTED` counts every attempt, so emitted =
+/// decoded + malformed + lost.
 pub mod counter {
     use crate::kind;
 
@@ -149,7 +216,8 @@ pub mod counter {
     pub const LOST: u32 = EMITTED + kind::COUNT;
     pub const UNTRACKED: u32 = LOST + kind::COUNT;
     pub const NESTED: u32 = UNTRACKED + 1;
-    pub const COUNT: u32 = NESTED + 1;
+    pub const UNTOLD: u32 = NESTED + 1;
+    pub const COUNT: u32 = UNTOLD + 1;
 }
 
 /// Value of a field offset that this kernel does not have.
@@ -166,5 +234,8 @@ const _: () = {
     assert!(size_of::<Event<Accept>>() == 104);
     assert!(size_of::<Event<FirstBytes>>() == 96);
     assert!(size_of::<Event<Close>>() == 120);
+    assert!(size_of::<Event<Drop>>() == 104);
+    assert!(size_of::<Event<Open>>() == 96);
+    assert!(size_of::<DropKey>() == 40);
     assert!(align_of::<Event<Close>>() == 8);
 };

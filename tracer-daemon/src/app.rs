@@ -19,7 +19,7 @@ use crate::sink::journal::Journal;
 use crate::sink::live::{self, Hub, Socket};
 use crate::sink::metrics;
 use crate::sink::wire::Origin;
-use crate::source::kernel::{Kernel, KernelError};
+use crate::source::kernel::{Kernel, KernelConfig, KernelError};
 use crate::source::tape::TapeHeader;
 use facts::FactsPump;
 use probes::ProbePump;
@@ -31,6 +31,7 @@ use tape::Tape;
 use thread::{EngineThread, Message};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle as Task;
+use tracer_engine::mesh::facts::Delta;
 use tracer_engine::net::Ktime;
 use tracing::{error, info};
 use watch::Watch;
@@ -74,6 +75,7 @@ impl App {
             max_series: metrics::Options::MAX_SERIES,
             started: origin.started,
             kernel: release.clone(),
+            node: Arc::clone(&origin.node),
         };
         let (tape, tape_thread) = match tape {
             Some(path) => {
@@ -97,7 +99,11 @@ impl App {
 
         let mut facts = FactsPump::open(&facts, istio).map_err(Failure::input)?;
         let first = facts.load().map_err(Failure::input)?;
-        let kernel = Kernel::load(&kernel).map_err(Failure::unreached)?;
+        let known: Vec<&Delta> = first.iter().map(|change| &change.delta).collect();
+        let traced = Scope::first(&scope, &origin.node, &known);
+        let mut kernel = Kernel::load(&KernelConfig { scope: traced, ..kernel }).map_err(Failure::unreached)?;
+        let mut scope = Scope::new(&scope, Arc::clone(&origin.node));
+        scope.attach(kernel.scope());
         watch.hooks(kernel.hooks(), kernel.missing_fields());
         drop(hooks_block);
 
@@ -112,9 +118,7 @@ impl App {
         };
         let (inputs, batches) = mpsc::channel(BATCHES);
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
-        let engine = EngineThread::new(engine, Scope::new(scope, Arc::clone(&origin.node)), tape, sinks)
-            .start(batches)
-            .map_err(Failure::unreached)?;
+        let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
         // The engine is there and the channel is empty: this cannot wait.
         let told = inputs.send(Message::Facts { changes: first, block: Some(facts_block) }).await;
         if told.is_err() {

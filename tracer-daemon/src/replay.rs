@@ -27,7 +27,7 @@ pub fn replay<R: BufRead>(
     let mut engine = Engine::new(Config { verdict_deadline, stall_deadline, ..Config::default() });
     let mut emit = |record: Record| match record {
         Record::Flow(flow) | Record::Connecting(flow) => told(&flow),
-        Record::End(_) | Record::Facts(_) => {}
+        Record::End(_) | Record::Drops(_) | Record::Facts(_) => {}
     };
     let mut replayed = Replayed::default();
     for recorded in tape {
@@ -55,6 +55,8 @@ pub fn epoch(header: &TapeHeader) -> Epoch {
 fn advance(engine: &mut Engine, input: Input, emit: &mut impl FnMut(Record)) {
     let now = match &input {
         Input::Socket(event) => event.at,
+        Input::Dropped(dropped) => dropped.at,
+        Input::DropCount(count) => count.at,
         Input::Facts { at, .. } | Input::Lost { at, .. } | Input::Tick(at) => *at,
     };
     while let Some(due) = engine.next_tick().filter(|due| *due < now) {

@@ -16,7 +16,6 @@ use crate::live::Live;
 use crate::packet::Segment;
 use crate::payload::{self, Record};
 use crate::ring::Subject;
-use crate::state::LISTEN;
 
 #[repr(C)]
 pub struct Early {
@@ -34,12 +33,6 @@ static EARLY: PerCpuArray<Early> = PerCpuArray::with_max_entries(1, 0);
 /// Keeps the payload of a packet that came in for a listener.
 #[inline(always)]
 pub fn keep(ctx: &SkBuffContext) {
-    // SAFETY: the verifier rewrites this into a checked load of the context.
-    let sk = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
-    // SAFETY: as above, of a socket that is not NULL.
-    if sk.is_null() || unsafe { (*sk).state } != LISTEN as u32 {
-        return;
-    }
     let Some(segment) = Segment::parse(ctx) else { return };
     let Some(early) = EARLY.get_ptr_mut(0) else { return };
     // SAFETY: memory of a per-cpu array, written in softirq only, which does not interrupt itself.

@@ -8,12 +8,18 @@ use core::ffi::c_void;
 use core::ptr::read_volatile;
 
 use aya_ebpf::Global;
-use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 use tracer_common::{ABSENT, Socket};
+
+use crate::packet::Bytes;
 
 /// `struct sock`, as the verifier knows it.
 #[derive(Clone, Copy)]
 pub struct Sock(*const c_void);
+
+/// `struct sk_buff`
+#[derive(Clone, Copy)]
+pub struct SkBuff(*const c_void);
 
 /// `struct tcp_sock`: the same address, another type for the verifier.
 #[derive(Clone, Copy)]
@@ -43,6 +49,16 @@ offsets!(
     NET__INUM,
     CGROUP__KN,
     KERNFS_NODE__ID,
+    SOCK__COOKIE,
+    SOCK__ACK_BACKLOG,
+    SOCK__MAX_ACK_BACKLOG,
+    SOCKET__SK,
+    SK_BUFF__HEAD,
+    SK_BUFF__NETWORK_HEADER,
+    SK_BUFF__TAIL,
+    SK_BUFF__SK,
+    SK_BUFF__DEV,
+    NET_DEVICE__NET,
     TCP_SOCK__SPORT,
     TCP_SOCK__SND_UNA,
     TCP_SOCK__RCV_NXT,
@@ -51,13 +67,61 @@ offsets!(
     TCP_SOCK__BYTES_RECEIVED,
 );
 
+// Not an offset, but what else differs between kernels: how many arguments `kfree_skb` has.
+offsets!(KFREE_SKB__ARGUMENTS);
+
+/// Drop reasons that a healthy connection has too, a bit each.
+#[unsafe(no_mangle)]
+static HARMLESS_REASONS: Global<[u64; 4]> = Global::new([0; 4]);
+
 const AF_INET6: u16 = 10;
+
+/// Freed for no reason worth a word (`reasons.rs` of the daemon says which).
+#[inline(always)]
+pub fn is_harmless(reason: u32) -> bool {
+    reason < 256 && HARMLESS_REASONS.load()[(reason >> 6) as usize] >> (reason & 63) & 1 == 1
+}
+
+/// Whether `kfree_skb` names the socket that was to receive the packet (6.11).
+#[inline(always)]
+pub fn has_receiver() -> bool {
+    const WITH_RX_SK: u32 = 4;
+    let arguments = KFREE_SKB__ARGUMENTS.load();
+    arguments != ABSENT && arguments >= WITH_RX_SK
+}
 
 impl Sock {
     /// The socket argument of a BTF tracepoint; `None` where the kernel passed NULL.
     #[inline(always)]
     pub fn new(sk: *const c_void) -> Option<Self> {
         if sk.is_null() { None } else { Some(Self(sk)) }
+    }
+
+    /// The socket that a cgroup program's packet is for, as the kernel's own structure.
+    #[inline(always)]
+    pub fn of_context(sk: *mut c_void) -> Option<Self> {
+        // SAFETY: the helper takes whatever socket the verifier knows, and returns NULL where it is not TCP.
+        let tcp: *const c_void = unsafe { bpf_skc_to_tcp_sock(sk) }.cast();
+        Self::new(tcp)
+    }
+
+    /// Of a `struct socket`, which may be NULL.
+    #[inline(always)]
+    pub fn of_socket(socket: *const c_void) -> Option<Self> {
+        if socket.is_null() { None } else { follow(socket, &SOCKET__SK).and_then(Self::new) }
+    }
+
+    /// The cookie, if the socket was given one: every socket that is followed was. For sockets that the verifier knows
+    /// too little of to let the helper have them.
+    #[inline(always)]
+    pub fn cookie_if_given(self) -> u64 {
+        read(self.0, &SOCK__COOKIE)
+    }
+
+    /// `sk_acceptq_is_full`
+    #[inline(always)]
+    pub fn accept_queue_is_full(self) -> bool {
+        read::<u32>(self.0, &SOCK__ACK_BACKLOG) > read::<u32>(self.0, &SOCK__MAX_ACK_BACKLOG)
     }
 
     #[inline(always)]
@@ -116,6 +180,45 @@ impl Sock {
         }
         socket.remote_port = u16::from_be(read(self.0, &SOCK__DPORT));
         socket.local_port = u16::from_be(read(tcp.0, &TCP_SOCK__SPORT));
+    }
+}
+
+impl SkBuff {
+    #[inline(always)]
+    pub fn new(skb: *const c_void) -> Self {
+        Self(skb)
+    }
+
+    /// Who sent it, while that is known.
+    #[inline(always)]
+    pub fn sock(self) -> Option<Sock> {
+        follow(self.0, &SK_BUFF__SK).and_then(Sock::new)
+    }
+
+    /// Of the device that it is at; 0 where it is at none any more.
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        let device = follow(self.0, &SK_BUFF__DEV);
+        device.and_then(|device| follow(device, &NET_DEVICE__NET)).map_or(0, |net| read(net, &NET__INUM))
+    }
+}
+
+impl Bytes for SkBuff {
+    /// Of the linear part only: beyond it lies memory that is no packet's.
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        let begins = u32::from(read::<u16>(self.0, &SK_BUFF__NETWORK_HEADER)) + at;
+        let ends: u32 = read(self.0, &SK_BUFF__TAIL);
+        if begins + N as u32 > ends {
+            return None;
+        }
+        let head = follow(self.0, &SK_BUFF__HEAD)?;
+        let mut bytes = [0; N];
+        // SAFETY: N bytes on the stack; the helper turns a fault into an error.
+        let status = unsafe {
+            bpf_probe_read_kernel(bytes.as_mut_ptr().cast(), N as u32, head.byte_add(begins as usize).cast())
+        };
+        (status == 0).then_some(bytes)
     }
 }
 

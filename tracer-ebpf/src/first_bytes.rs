@@ -12,10 +12,12 @@ use tracer_common::direction::{self, CONTINUED};
 use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind};
 
 use crate::early;
+use crate::listener;
 use crate::live::{self, Live};
 use crate::packet::Segment;
 use crate::payload::{self, Record};
 use crate::ring::Subject;
+use crate::state::LISTEN;
 
 const PASS: i32 = 1;
 
@@ -45,9 +47,22 @@ pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
     let cookie = cookie(&ctx);
     match live::find(cookie) {
         Some(live) => read(&ctx, cookie, live, direction::RECEIVED),
-        None => early::keep(&ctx),
+        None => for_listener(&ctx),
     }
     PASS
+}
+
+/// A packet of no followed socket: it may be a listener's.
+#[inline(always)]
+fn for_listener(ctx: &SkBuffContext) {
+    // SAFETY: the verifier rewrites this into a checked load of the context.
+    let sk = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+    // SAFETY: as above, of a socket that is not NULL.
+    if sk.is_null() || unsafe { (*sk).state } != LISTEN as u32 {
+        return;
+    }
+    listener::watch(ctx, sk.cast());
+    early::keep(ctx);
 }
 
 /// Runs for every packet of every followed socket: after the first payload it is one compare.

@@ -108,6 +108,12 @@ pub fn follow(ctx: &impl EbpfContext, cookie: u64, live: &Live) -> Result<(), Ex
     }
 }
 
+/// Follows a socket that the iterator found; one that does not fit is adopted at its next event.
+#[inline(always)]
+pub fn keep(cookie: u64, live: &Live) {
+    let _ = LIVE.insert(cookie, live, u64::from(BPF_NOEXIST));
+}
+
 #[inline(always)]
 pub fn forget(cookie: u64) {
     // An entry that is not there was never followed: nothing to undo.

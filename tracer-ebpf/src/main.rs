@@ -5,23 +5,30 @@
 //! most one event: `connect`, `accept`, `first bytes` (once per direction), `close`, and rarely `SYN retransmit`.
 //!
 //! `set_state` the spine: connect, accept, close · `reset` who reset · `retransmit` unanswered SYNs · `first_bytes`
-//! payload · `early` payload that came before its socket · `live` the sockets being followed · `field` reading kernel
-//! structures · `packet` reading headers · `ring` the way out · `running` what interrupts what.
+//! payload · `early` payload that came before its socket · `kfree_skb` and `listener` what is dropped, `dropped` how it
+//! is counted and told · `open` sockets older than the probes · `scope` whose traffic is traced · `live` the sockets
+//! being followed · `field` reading kernel structures · `packet` reading headers · `ring` the way out · `running` what
+//! interrupts what.
 #![no_std]
 #![no_main]
 #![expect(internal_features, reason = "core_intrinsics: ring::count")]
 #![feature(core_intrinsics)]
 
+mod dropped;
 mod early;
 mod field;
 mod first_bytes;
+mod kfree_skb;
+mod listener;
 mod live;
+mod open;
 mod packet;
 mod payload;
 mod reset;
 mod retransmit;
 mod ring;
 mod running;
+mod scope;
 mod set_state;
 mod state;
 

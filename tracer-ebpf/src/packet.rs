@@ -1,4 +1,4 @@
-//! Reading a packet's headers, as far as finding its payload takes.
+//! Reading a packet's headers, as far as finding its payload takes, or telling whose it was.
 
 use aya_ebpf::programs::SkBuffContext;
 
@@ -14,24 +14,41 @@ pub struct Segment {
     pub length: u32,
 }
 
+/// A TCP segment without its payload.
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub source: [u8; 16],
+    pub destination: [u8; 16],
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub sequence: u32,
+    pub acknowledgement: u32,
+    pub flags: u8,
+}
+
+/// Whatever can be asked for N bytes of a packet, counted from its IP header.
+pub trait Bytes {
+    fn bytes<const N: usize>(&self, at: u32) -> Option<[u8; N]>;
+}
+
 const TCP: u8 = 6;
 const IP6_HEADER: u32 = 40;
+
+impl Bytes for SkBuffContext {
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, at: u32) -> Option<[u8; N]> {
+        self.load(at as usize).ok()
+    }
+}
 
 impl Segment {
     /// `None` where this is no TCP over IP, or has no payload. IPv6 extension headers are not followed: TCP between
     /// pods has none.
     #[inline(always)]
     pub fn parse(ctx: &SkBuffContext) -> Option<Self> {
-        let ip: [u8; 20] = ctx.load(0).ok()?;
-        let (header, protocol) = match ip[0] >> 4 {
-            4 => (u32::from(ip[0] & 0xf) * 4, ip[9]),
-            6 => (IP6_HEADER, ip[6]),
-            _ => return None,
-        };
-        if protocol != TCP {
-            return None;
-        }
-        let tcp: [u8; 16] = ctx.load(header as usize).ok()?;
+        let ip: [u8; 20] = ctx.bytes(0)?;
+        let header = transport(&ip)?;
+        let tcp: [u8; 16] = ctx.bytes(header)?;
         let offset = header + u32::from(tcp[12] >> 4) * 4;
         let length = ctx.len().checked_sub(offset)?;
         if length == 0 {
@@ -45,4 +62,45 @@ impl Segment {
             length,
         })
     }
+}
+
+impl Header {
+    /// `None` where this is no TCP over IP.
+    #[inline(always)]
+    pub fn parse(packet: &impl Bytes) -> Option<Self> {
+        let ip: [u8; 20] = packet.bytes(0)?;
+        let at = transport(&ip)?;
+        let (source, destination) = if ip[0] >> 4 == 4 {
+            (mapped(ip[12], ip[13], ip[14], ip[15]), mapped(ip[16], ip[17], ip[18], ip[19]))
+        } else {
+            (packet.bytes(8)?, packet.bytes(24)?)
+        };
+        let tcp: [u8; 16] = packet.bytes(at)?;
+        Some(Self {
+            source,
+            destination,
+            source_port: u16::from_be_bytes([tcp[0], tcp[1]]),
+            destination_port: u16::from_be_bytes([tcp[2], tcp[3]]),
+            sequence: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+            acknowledgement: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
+            flags: tcp[13],
+        })
+    }
+}
+
+/// Where TCP's header begins; `None` where this is no TCP over IP.
+#[inline(always)]
+fn transport(ip: &[u8; 20]) -> Option<u32> {
+    let (header, protocol) = match ip[0] >> 4 {
+        4 => (u32::from(ip[0] & 0xf) * 4, ip[9]),
+        6 => (IP6_HEADER, ip[6]),
+        _ => return None,
+    };
+    (protocol == TCP).then_some(header)
+}
+
+/// ::ffff:a.b.c.d
+#[inline(always)]
+fn mapped(a: u8, b: u8, c: u8, d: u8) -> [u8; 16] {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }

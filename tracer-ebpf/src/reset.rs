@@ -5,6 +5,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::field::Sock;
 use crate::live::{self, Live};
+use crate::scope;
 use crate::state::{CLOSE, LISTEN, SYN_SENT};
 
 #[btf_tracepoint(function = "tcp_receive_reset")]
@@ -33,8 +34,10 @@ fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
     if state == LISTEN || state == CLOSE || state == SYN_SENT {
         return;
     }
-    if sk.tcp().is_some() {
-        let mut live = Live::new(sk);
+    let Some(tcp) = sk.tcp() else { return };
+    let mut live = Live::new(sk);
+    sk.tuple(tcp, &mut live.socket);
+    if scope::covers(&live.socket.local, &live.socket.remote) {
         mark(&mut live);
         let _ = live::follow(ctx, cookie, &live);
     }

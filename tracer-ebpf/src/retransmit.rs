@@ -25,7 +25,8 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
         sk.tuple(tcp, &mut live.socket);
         // SAFETY: a helper without arguments.
         let at = unsafe { bpf_ktime_get_ns() };
-        let body = SynRetransmit { since: live.since, count: live.syn_retransmits, padding: 0 };
+        let (count, client_isn) = (live.syn_retransmits, tcp.snd_una());
+        let body = SynRetransmit { since: live.since, count, client_isn };
         Subject { at, cookie, socket: &live.socket }.emit(kind::SYN_RETRANSMIT, body);
     }
     0

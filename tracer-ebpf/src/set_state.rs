@@ -11,6 +11,7 @@ use crate::first_bytes;
 use crate::live::{self, Exists, Live};
 use crate::ring::{self, Subject};
 use crate::running::Running;
+use crate::scope;
 use crate::state::{
     CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
 };
@@ -71,7 +72,7 @@ impl Interest {
         let Some(tcp) = sk.tcp() else { return };
         let cookie = live::cookie(sk);
         match self {
-            Self::Connecting => connecting(ctx, cookie, sk),
+            Self::Connecting => connecting(ctx, cookie, sk, tcp),
             Self::Accepted if accepted(ctx, cookie, sk, tcp).is_ok() => {}
             // SYN_SENT -> SYN_RECV -> ESTABLISHED: both ends dialled at once, or the socket dialled itself.
             Self::Connected | Self::Accepted => connected(cookie, sk, tcp),
@@ -82,8 +83,12 @@ impl Interest {
 
 /// In the caller's context: the only moment that knows the calling thread. The source port is not chosen yet (trap 1).
 #[inline(always)]
-fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock) {
+fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) {
     let mut live = Live::new(sk);
+    sk.tuple(tcp, &mut live.socket);
+    if !scope::covers(&live.socket.local, &live.socket.remote) {
+        return;
+    }
     live.since = now();
     live.socket.tid = bpf_get_current_pid_tgid() as u32;
     // A cookie that exists would be a second connect(2) on a socket that never reached CLOSE: the kernel has none.
@@ -98,6 +103,10 @@ fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
         live
     } else {
         untracked = Live::new(sk);
+        sk.tuple(tcp, &mut untracked.socket);
+        if !scope::covers(&untracked.socket.local, &untracked.socket.remote) {
+            return;
+        }
         &mut untracked
     };
     let at = now();
@@ -113,6 +122,9 @@ fn accepted(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) -> 
     let at = now();
     let mut live = Live::new(sk);
     let flags = if live.establish(at, sk, tcp) { connect_flags::HANDSHAKE } else { 0 };
+    if !scope::covers(&live.socket.local, &live.socket.remote) {
+        return Ok(());
+    }
     let early = early::take(&live);
     if early.is_some() {
         live.seen[direction::RECEIVED as usize] = first_bytes::DONE;
@@ -136,6 +148,10 @@ fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
         None if from == SYN_RECV => return,
         None => {
             adopted = Live::new(sk);
+            sk.tuple(tcp, &mut adopted.socket);
+            if !scope::covers(&adopted.socket.local, &adopted.socket.remote) {
+                return;
+            }
             &mut adopted
         }
     };
@@ -144,8 +160,9 @@ fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
     }
     let subject = Subject { at: now(), cookie, socket: &live.socket };
     if from == SYN_SENT || from == SYN_RECV {
-        let (flags, error) = (connect_flags::FAILED, sk.error());
-        subject.emit(kind::CONNECT, Connect { since: live.since, client_isn: 0, server_isn: 0, flags, error });
+        let reset = if live.reset_received == 0 { 0 } else { connect_flags::RESET_RECEIVED };
+        let (flags, error, client_isn) = (connect_flags::FAILED | reset, sk.error(), tcp.snd_una());
+        subject.emit(kind::CONNECT, Connect { since: live.since, client_isn, server_isn: 0, flags, error });
     } else {
         subject.emit(kind::CLOSE, ending(live, sk, tcp, from));
     }

@@ -8,6 +8,7 @@ mod foresight;
 mod name;
 mod report;
 mod strike;
+pub(crate) mod unclaimed;
 mod walks;
 
 pub(crate) use foresight::Facts;
@@ -191,7 +192,7 @@ impl Case<'_, '_> {
 fn reporter(flow: &FlowView<'_>) -> Option<Reporter> {
     match (flow.root.client.as_ref(), flow.root.server.as_ref()) {
         (Some(client), _) => match client.role {
-            Role::Proxy if flow.root.ambiguous || flow.proxys_own => None,
+            Role::Proxy if flow.root.ambiguous || flow.proxys_own || client.adopted => None,
             Role::App | Role::Proxy => Some(Reporter::Source),
             _ => None,
         },

@@ -6,7 +6,7 @@ mod says;
 
 pub use collect::{Circumstances, arrived_port, collect};
 
-use crate::net::Endpoint;
+use crate::net::{Endpoint, Name};
 use crate::record::LegKind;
 use crate::socket::{ConnectError, HttpResponse, Payload};
 use smallvec::SmallVec;
@@ -80,6 +80,13 @@ pub enum Evidence<'a> {
     SynRetransmitted {
         leg: LegKind,
         count: u32,
+    },
+    /// The kernel dropped segments of this leg for this reason. `opening`: the SYN or its answer was among them.
+    Dropped {
+        leg: LegKind,
+        reason: &'a Name,
+        count: u64,
+        opening: bool,
     },
     /// The proxy connects by HBONE.
     Hbone,
@@ -157,6 +164,7 @@ impl Evidence<'_> {
             | Evidence::HopReset { .. }
             | Evidence::Cut { .. }
             | Evidence::SynRetransmitted { .. }
+            | Evidence::Dropped { .. }
             | Evidence::Hbone
             | Evidence::AppMeshTls { kept: None } => false,
         }

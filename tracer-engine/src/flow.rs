@@ -5,6 +5,7 @@
 mod apply;
 mod claim;
 mod counted;
+mod drops;
 mod due;
 mod join;
 mod leg;
@@ -12,14 +13,16 @@ mod role;
 mod view;
 
 pub use counted::{Ended, HowEnded, Tally};
+pub use drops::{Losses, Reasons};
 pub use leg::{Closed, Failed, FirstBytes, Leg, LegEnd, LegKey, Role, Side};
 pub use role::{Proxy, is_inbound_bind};
 pub use view::FlowView;
 
 use crate::net::{Cookie, Endpoint, Ktime, NetNs};
-use crate::socket::{Payload, SocketChange, SocketEvent};
+use crate::socket::{Dropped, Payload, SocketChange, SocketEvent};
 use claim::Quarter;
 use counted::Counted;
+use drops::Drops;
 use due::Due;
 use join::Joins;
 use rustc_hash::FxHashMap;
@@ -58,6 +61,9 @@ pub struct FlowTable {
     joins: Joins,
     quarters: FxHashMap<NetNs, Quarter>,
     due: Due,
+    drops: Drops,
+    /// Legs that got no answer at once, by the client's initial sequence number.
+    connecting: FxHashMap<u32, LegKey>,
     /// The next leg's serial number.
     serial: u64,
     /// Events that the kernel lost so far.
@@ -99,6 +105,8 @@ impl FlowTable {
             joins: Joins::default(),
             quarters: FxHashMap::default(),
             due: Due::default(),
+            drops: Drops::default(),
+            connecting: FxHashMap::default(),
             serial: 0,
             lost: 0,
             hand: 0,
@@ -124,13 +132,32 @@ impl FlowTable {
         }
     }
 
+    /// Takes in a segment that the kernel discarded.
+    pub fn drop_segment(&mut self, dropped: &Dropped) {
+        self.drops.take(dropped, self.limits.verdict);
+    }
+
+    /// The next connection attempt whose SYN was dropped here and whose client has no socket here, and when that was
+    /// certain.
+    pub fn pop_unclaimed(&mut self, now: Ktime) -> Option<(Ktime, u64, Losses)> {
+        while let Some((at, client_isn)) = self.drops.pop_unclaimed(now) {
+            let Some(losses) = self.drops.opening(client_isn).cloned() else { continue };
+            if self.connecting.contains_key(&client_isn) {
+                continue;
+            }
+            self.serial += 1;
+            return Some((at, self.serial, losses));
+        }
+        None
+    }
+
     /// `count` events were lost: absence proves nothing for flows alive now.
     pub fn lose(&mut self, count: u64) {
         self.lost = self.lost.saturating_add(count);
     }
 
     pub fn next_due(&self) -> Option<Ktime> {
-        self.due.next()
+        self.due.next().into_iter().chain(self.drops.next_due()).min()
     }
 
     /// The next flow that is to be looked at by `now`, and when it was to be.

@@ -17,8 +17,8 @@ use input::Input;
 use mesh::facts::{Delta, Kind};
 use mesh::index::Index;
 use net::Ktime;
-use record::{FactsRecord, FlowEnd, FlowId, Outcome, Record};
-use socket::SocketEvent;
+use record::{DropsRecord, FactsRecord, FlowEnd, FlowId, Outcome, Record};
+use socket::{DropCount, SocketEvent};
 use std::time::Duration;
 use verdict::Verdict;
 
@@ -85,6 +85,16 @@ impl Engine {
                 self.advance(event.at, emit);
                 self.socket(&event, emit);
             }
+            Input::Dropped(dropped) => {
+                self.advance(dropped.at, emit);
+                self.flows.drop_segment(&dropped);
+            }
+            Input::DropCount(DropCount { at, reason, between, count }) => {
+                self.advance(at, emit);
+                let who = |ip| self.index.resolve(ip, at);
+                let between = between.map(|(source, destination)| (who(source), who(destination)));
+                emit(Record::Drops(DropsRecord { at, reason, between, count }));
+            }
             Input::Facts { at, delta } => {
                 self.advance(at, emit);
                 self.learn(at, &delta, emit);
@@ -139,8 +149,14 @@ impl Engine {
         self.now = self.now.max(to);
         for _ in 0..SLICE {
             // As of when it was due: what is said does not depend on how often the caller ticks.
-            let Some((key, at)) = self.flows.pop_due(self.now) else { return };
+            let Some((key, at)) = self.flows.pop_due(self.now) else { break };
             self.judge(key, at, emit);
+        }
+        while let Some((at, serial, losses)) = self.flows.pop_unclaimed(self.now) {
+            let Some(record) = classify::unclaimed::record(&self.index, serial, &losses, at) else { continue };
+            let end = FlowEnd::at_once(&record);
+            emit(Record::Flow(Box::new(record)));
+            emit(Record::End(end));
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Record {
     End(FlowEnd),
     /// A SYN is unanswered: told at the first and third retransmission, while the connect still hangs.
     Connecting(Box<FlowRecord>),
+    /// Packets that the kernel dropped between two addresses.
+    Drops(DropsRecord),
     /// The facts were changed by `delta`s of this kind so far.
     Facts(FactsRecord),
 }
@@ -65,6 +67,33 @@ pub struct FlowEnd {
     pub bytes_sent: u64,
     pub bytes_received: u64,
     pub duration: Duration,
+}
+
+impl FlowEnd {
+    /// Of a flow that was over before it was told.
+    pub(crate) fn at_once(record: &FlowRecord) -> Self {
+        Self {
+            at: record.at,
+            id: record.id,
+            reporter: record.reporter,
+            class: record.verdict.class,
+            reason: record.verdict.reason,
+            outcome: record.outcome,
+            bytes_sent: 0,
+            bytes_received: 0,
+            duration: Duration::ZERO,
+        }
+    }
+}
+
+/// Exact, whatever was told of single flows.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DropsRecord {
+    pub at: Ktime,
+    pub reason: Name,
+    /// Source and destination of the packets; `None`: not known any more.
+    pub between: Option<(Attribution, Attribution)>,
+    pub count: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,6 +3,15 @@
 
 use crate::net::{CgroupId, Cookie, Endpoint, Ktime, Name, NetNs};
 use smallvec::SmallVec;
+use std::net::IpAddr;
+
+/// Everything that a kernel says.
+#[derive(Clone, PartialEq, Debug)]
+pub enum KernelEvent {
+    Socket(SocketEvent),
+    Dropped(Dropped),
+    DropCount(DropCount),
+}
 
 /// One thing that happened to one socket. Every event bears the whole socket, so that a socket opened before the
 /// tracer started can be adopted at its first event (trap 19).
@@ -11,6 +20,16 @@ pub struct SocketEvent {
     pub at: Ktime,
     pub socket: Socket,
     pub change: SocketChange,
+}
+
+impl KernelEvent {
+    pub fn at(&self) -> Ktime {
+        match self {
+            KernelEvent::Socket(event) => event.at,
+            KernelEvent::Dropped(dropped) => dropped.at,
+            KernelEvent::DropCount(count) => count.at,
+        }
+    }
 }
 
 /// A TCP socket as its own kernel sees it. On a captured connection the two ends do not agree about the addresses:
@@ -48,33 +67,91 @@ pub struct Handshake {
 #[derive(Clone, PartialEq, Debug)]
 pub enum SocketChange {
     /// The SYN was sent again and nobody answered yet. `count` retransmissions so far, the first SYN not included.
-    SynRetransmitted { since: Ktime, count: u8 },
+    SynRetransmitted { since: Ktime, count: u8, client_isn: Option<u32> },
     /// SYN_SENT -> ESTABLISHED. `since`: when SYN_SENT was entered. No handshake where the SYN carried data.
     Connected { since: Ktime, handshake: Option<Handshake> },
     /// SYN_SENT -> CLOSE.
-    ConnectFailed { since: Ktime, error: ConnectError },
+    ConnectFailed { since: Ktime, error: ConnectError, client_isn: Option<u32> },
     /// SYN_RECV -> ESTABLISHED.
     Accepted { handshake: Option<Handshake> },
     /// The first payload of one direction, once per socket and direction.
     FirstBytes { direction: Direction, payload: Payload },
     /// Any state -> CLOSE after ESTABLISHED.
     Closed(Close),
+    /// It was open before the tracer was, and was found among the open files at start.
+    Found,
+}
+
+/// A TCP segment that the kernel discarded, and its own word for why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dropped {
+    pub at: Ktime,
+    /// As the running kernel spells it: `NETFILTER_DROP`.
+    pub reason: Name,
+    /// The segment's addresses where it was discarded: REDIRECT and DNAT may have changed them by then.
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    /// The socket that sent it or was to receive it, where the kernel knows one.
+    pub cookie: Option<Cookie>,
+    pub netns: NetNs,
+    pub segment: Segment,
+}
+
+/// Which part of a connection a segment is, as far as it tells whose it is. Sequence numbers pass every NAT unchanged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Segment {
+    Syn {
+        client_isn: u32,
+    },
+    /// The answer to a SYN, or the RST instead of one.
+    SynAnswer {
+        client_isn: u32,
+    },
+    Other,
+}
+
+/// Segments dropped between two addresses for one reason, since this was last said: exact, also where there were too
+/// many to tell one by one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DropCount {
+    pub at: Ktime,
+    pub reason: Name,
+    /// `None`: between whom is not known any more, or there were too many pairs.
+    pub between: Option<(IpAddr, IpAddr)>,
+    pub count: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ConnectError {
     /// ECONNREFUSED: a RST answered the SYN.
     Refused,
+    /// ECONNREFUSED without a RST: an ICMP error did (port unreachable), as a firewall's `reject` sends it.
+    RefusedByIcmp,
     /// ETIMEDOUT
     TimedOut,
-    /// EHOSTUNREACH, ENETUNREACH and the like: an ICMP error or no route.
-    Unreachable,
+    /// An ICMP error, no neighbour or no route: which, as far as the errno tells.
+    Unreachable(Unreachable),
     /// `sk_err` 0: the owner gave up first; the kernel saw no error (trap 3).
     Abandoned,
     /// `sk_err` 0 and source port 0: no ephemeral port was left (trap 17).
     NoLocalPort,
     /// Another errno, as the kernel numbers it.
     Other(u16),
+}
+
+/// What an ICMP error leaves of itself in `sk_err` (`icmp_err_convert`, `icmpv6_err_convert`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Unreachable {
+    /// EHOSTUNREACH: host unreachable, administratively prohibited, or the neighbour did not answer.
+    Host,
+    /// ENETUNREACH: network unreachable.
+    Network,
+    /// ENOPROTOOPT, EPROTO: protocol unreachable, or a parameter problem.
+    Protocol,
+    /// EACCES: communication administratively prohibited (ICMPv6).
+    Prohibited,
+    /// Another errno that only ICMP sets: EHOSTDOWN, ENONET, EMSGSIZE, EOPNOTSUPP, ENETDOWN.
+    Other,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

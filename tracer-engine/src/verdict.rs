@@ -3,8 +3,9 @@
 
 mod texts;
 
-pub use texts::{Text, causes_of, still_connecting, text, undetermined};
+pub use texts::{Text, causes_of, dropped, still_connecting, text, undetermined};
 
+use crate::net::Name;
 use smallvec::SmallVec;
 
 /// Declares an enum whose variants each have one public code.
@@ -151,6 +152,8 @@ pub struct Verdict {
     /// `None` only where the class is undetermined with candidates.
     pub reason: Option<Reason>,
     pub causes: Causes,
+    /// The kernel's own word for why there was no connection: a drop reason, an errno. It stands before all causes.
+    pub kernel: Option<Name>,
     pub security: Security,
     pub basis: Basis,
     /// What is still open; empty unless the class is undetermined.
@@ -202,8 +205,17 @@ impl Verdict {
         self.causes.first().copied()
     }
 
+    /// Every cause as it is spelled in public, the most specific first.
+    pub fn spelled_causes(&self) -> impl Iterator<Item = &str> {
+        self.kernel.as_deref().into_iter().chain(self.causes.iter().map(|cause| cause.code()))
+    }
+
     /// What it means and what to do.
     pub fn text(&self) -> Text {
-        self.reason.map_or_else(undetermined, |reason| text(reason, self.cause()))
+        match (self.reason, self.kernel.as_deref()) {
+            (Some(Reason::Dropped), Some(kernel)) => dropped(kernel),
+            (Some(reason), _) => text(reason, self.cause()),
+            (None, _) => undetermined(),
+        }
     }
 }

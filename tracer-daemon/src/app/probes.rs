@@ -2,13 +2,14 @@
 
 use super::thread::Message;
 use super::watch::Watch;
+use crate::clock;
 use crate::lifecycle::Stop;
 use crate::source::kernel::{Kernel, KernelError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
-use tokio::time::MissedTickBehavior;
-use tracer_engine::socket::SocketEvent;
+use tokio::time::{Interval, MissedTickBehavior};
+use tracer_engine::socket::KernelEvent;
 use tracing::warn;
 
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(super) struct ProbePump {
 /// Well within the verdict deadline: a loss makes the verdicts of its time careful.
 const SAMPLE: Duration = Duration::from_millis(200);
 
+/// How often the exact counts of drops are read; they are kept in the kernel, so nothing is lost between.
+const DROPS: Duration = Duration::from_secs(1);
+
 impl ProbePump {
     pub(super) fn new(kernel: Kernel, engine: Sender<Message>, watch: Arc<Watch>) -> Self {
         Self { kernel, engine, watch, lost: 0 }
@@ -30,13 +34,17 @@ impl ProbePump {
 
     /// Until `stop`; then detaches and hands on what the ring still holds.
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), KernelError> {
-        let mut sample = tokio::time::interval(SAMPLE);
-        sample.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sample = every(SAMPLE);
+        let mut drops = every(DROPS);
+        let mut open = Vec::new();
+        self.kernel.open_sockets(&mut open)?;
+        self.hand_on(open).await;
         loop {
             let mut events = Vec::new();
             tokio::select! {
                 () = stop.asked() => break,
                 _ = sample.tick() => self.sample().await?,
+                _ = drops.tick() => self.count_drops().await?,
                 read = self.kernel.read(&mut events) => {
                     read?;
                     self.hand_on(events).await;
@@ -52,10 +60,17 @@ impl ProbePump {
             }
             self.hand_on(events).await;
         }
+        self.count_drops().await?;
         self.sample().await
     }
 
-    async fn hand_on(&self, events: Vec<SocketEvent>) {
+    async fn count_drops(&mut self) -> Result<(), KernelError> {
+        let counts = self.kernel.drop_counts(clock::ktime())?;
+        self.hand_on(counts.into_iter().map(KernelEvent::DropCount).collect()).await;
+        Ok(())
+    }
+
+    async fn hand_on(&self, events: Vec<KernelEvent>) {
         // The engine ends after us: there is always a receiver.
         if !events.is_empty() && self.engine.send(Message::Events(events)).await.is_err() {
             warn!("the engine is gone");
@@ -77,4 +92,10 @@ impl ProbePump {
         }
         Ok(())
     }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

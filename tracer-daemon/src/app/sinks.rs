@@ -37,7 +37,7 @@ impl Sinks {
                 self.batch.push(Told::flow(flow, self.watch.origin(), epoch));
             }
             // Its bytes are the metrics'; the record has told the rest.
-            Record::End(_) => {}
+            Record::End(_) | Record::Drops(_) => {}
             Record::Facts(facts) => self.watch.facts(&facts, epoch),
         }
     }

@@ -17,12 +17,13 @@ use tracer_engine::input::Input;
 use tracer_engine::mesh::facts::Delta;
 use tracer_engine::net::Ktime;
 use tracer_engine::record::Record;
-use tracer_engine::socket::SocketEvent;
+use tracer_engine::socket::KernelEvent;
 use tracer_engine::{Config, Engine};
 
 #[derive(Debug)]
 pub(super) enum Message {
-    Events(Vec<SocketEvent>),
+    /// What the kernel said: of sockets, and of packets that it dropped.
+    Events(Vec<KernelEvent>),
     Facts {
         changes: Vec<Change>,
         /// Readiness waits until the engine knows these.
@@ -82,13 +83,11 @@ impl EngineThread {
     fn take(&mut self, message: Message) {
         match message {
             Message::Events(events) => {
-                let last = events.iter().map(|event| event.at).max().unwrap_or_default();
+                let last = events.iter().map(KernelEvent::at).max().unwrap_or_default();
                 self.told = self.told.max(last);
                 for event in events {
-                    if self.scope.covers(&event.socket) {
-                        self.record(|| Recorded::Socket(event.clone()));
-                        self.tell(Input::Socket(event));
-                    }
+                    self.record(|| Recorded::Kernel(event.clone()));
+                    self.tell(event.into());
                 }
                 // While events keep coming, theirs is the time that counts: a deadline must not overtake what is
                 // queued behind them.
@@ -100,7 +99,7 @@ impl EngineThread {
                 let at = clock::ktime();
                 self.told = self.told.max(at);
                 for Change { event, delta } in changes {
-                    self.scope.learn(&delta);
+                    self.scope.learn(at, &delta);
                     self.record(|| Recorded::Cluster { at, event });
                     self.tell(Input::Facts { at, delta });
                 }
@@ -119,6 +118,7 @@ impl EngineThread {
 
     fn idle(&mut self) {
         let now = clock::ktime();
+        self.scope.expire(now);
         let until = Ktime(now.0.saturating_sub(ON_ITS_WAY.as_nanos() as u64));
         if self.engine.next_tick().is_some_and(|due| due <= until) {
             self.tick(until);

@@ -17,6 +17,7 @@ pub use flows::Recorder;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+use tracer_engine::net::Name;
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -24,6 +25,8 @@ pub struct Options {
     pub max_series: usize,
     pub started: Timestamp,
     pub kernel: String,
+    /// The daemon's own node.
+    pub node: Name,
 }
 
 impl Options {
@@ -34,7 +37,7 @@ pub fn new(options: &Options) -> (Recorder, Board, Arc<Exposition>) {
     let mut registry = Registry::default();
     process::register(&mut registry, options);
     let ours = registry.sub_registry_with_prefix("meshtracer");
-    let recorder = Recorder::register(ours, options.max_series);
+    let recorder = Recorder::register(ours, options.max_series, &options.node);
     let board = Board::register(ours);
     (recorder, board, Arc::new(Exposition::new(registry)))
 }

@@ -1,26 +1,37 @@
 //! The kernel as a source of inputs: loads the probes, reads their ring and decodes what it holds.
 //!
-//! Nothing outside this module knows aya, BTF or a wire byte. What leaves is `tracer_engine::socket::SocketEvent`.
+//! Nothing outside this module knows aya, BTF or a wire byte. What leaves is `tracer_engine::socket::KernelEvent`.
 
+mod btf;
 mod capability;
 mod cgroup2;
 mod counts;
 pub mod decode;
+mod drops;
 mod error;
 mod offsets;
 mod payload;
 mod probes;
+pub mod reasons;
 mod ring;
+mod scope;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
-use tracer_engine::socket::SocketEvent;
+use ipnet::IpNet;
+use tracer_engine::net::Ktime;
+use tracer_engine::socket::{DropCount, KernelEvent};
 
 pub use counts::{EventCounts, EventKind, KindCount};
+use decode::Decoder;
+use drops::Drops;
 pub use error::KernelError;
-use offsets::Layout;
-use probes::Probes;
+use probes::{Loaded, Probes};
+use reasons::Reasons;
 use ring::Ring;
+pub use scope::Scope;
 
 /// What the probes shall do. Built once from flags and file; `Default` is what the daemon ships with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +44,8 @@ pub struct KernelConfig {
     pub ring_bytes: u32,
     /// Live sockets that are followed at once; a socket beyond that is counted as untracked.
     pub max_sockets: u32,
+    /// Whose traffic is traced from the start; empty: everybody's. `Kernel::scope` changes it later.
+    pub scope: Vec<IpNet>,
 }
 
 /// The probes, attached. Dropping it detaches them.
@@ -40,6 +53,12 @@ pub struct KernelConfig {
 pub struct Kernel {
     probes: Probes,
     ring: Ring,
+    drops: Drops,
+    /// Drops told and untold when they were last counted.
+    dropped: u64,
+    reasons: Reasons,
+    scope: Option<Scope>,
+    open_sockets: Option<File>,
     missing_fields: Vec<FieldStatus>,
 }
 
@@ -80,7 +99,7 @@ pub struct FieldStatus {
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self { first_bytes: true, cgroup2: None, ring_bytes: 4 << 20, max_sockets: 65_536 }
+        Self { first_bytes: true, cgroup2: None, ring_bytes: 4 << 20, max_sockets: 65_536, scope: Vec::new() }
     }
 }
 
@@ -90,9 +109,19 @@ impl Kernel {
     pub fn load(config: &KernelConfig) -> Result<Self, KernelError> {
         capability::check()?;
         let kernel = {
-            let Layout { offsets, missing, tracepoints } = Layout::of_this_kernel(&probes::tracepoints())?;
-            let (probes, maps) = Probes::load(config, &offsets, &tracepoints)?;
-            Self { probes, ring: Ring::open(maps)?, missing_fields: missing }
+            let layout = probes::layout()?;
+            let Loaded { probes, maps, drops, scope, open_sockets } = Probes::load(config, &layout)?;
+            let decoder = Decoder { reasons: layout.reasons.clone(), sees_resets: probes.see_resets() };
+            Self {
+                probes,
+                ring: Ring::open(maps, decoder)?,
+                drops: Drops::new(drops),
+                dropped: 0,
+                reasons: layout.reasons,
+                scope: Some(scope),
+                open_sockets,
+                missing_fields: layout.missing,
+            }
         };
         // Reading BTF took tens of megabytes for a moment, in pieces too small for the allocator to give back by itself
         // (trap 9).
@@ -109,14 +138,41 @@ impl Kernel {
         &self.missing_fields
     }
 
+    /// Whom the probes trace, for whoever knows the pods. Given away once.
+    pub fn scope(&mut self) -> Option<Scope> {
+        self.scope.take()
+    }
+
+    /// The sockets that were open before the probes were, as far as they can be found; once. Whatever it takes: a few
+    /// milliseconds for ten thousand open files.
+    pub fn open_sockets(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
+        let Some(mut file) = self.open_sockets.take() else { return Ok(()) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(|error| KernelError::failed("read the open sockets")(error.to_string()))?;
+        self.ring.take_open(&bytes, out);
+        Ok(())
+    }
+
+    /// What the kernel dropped since this was last asked.
+    pub fn drop_counts(&mut self, at: Ktime) -> Result<Vec<DropCount>, KernelError> {
+        let dropped = self.ring.dropped()?;
+        if dropped == self.dropped && !self.drops.unsettled() {
+            return Ok(Vec::new());
+        }
+        self.dropped = dropped;
+        let counts = self.drops.since_last(at, &self.reasons);
+        counts.map_err(|error| KernelError::failed("read the probes' counts of drops")(error.to_string()))
+    }
+
     /// Waits until there is something to read, then appends decoded events in the kernel's order, a bounded batch at a
     /// time. Cancel safe: dropping the future loses nothing.
-    pub async fn read(&mut self, out: &mut Vec<SocketEvent>) -> Result<(), KernelError> {
+    pub async fn read(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
         self.ring.read(out).await
     }
 
     /// Takes what is there now without waiting. After `detach`: the rest.
-    pub fn drain(&mut self, out: &mut Vec<SocketEvent>) {
+    pub fn drain(&mut self, out: &mut Vec<KernelEvent>) {
         self.ring.drain(out);
     }
 

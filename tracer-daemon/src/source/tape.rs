@@ -7,6 +7,7 @@
 //!
 //! Whoever compresses tapes does it around the reader and the writer: neither knows what its bytes come through.
 
+mod dropped;
 mod header;
 mod line;
 mod reader;
@@ -21,7 +22,7 @@ use super::cluster::{ClusterEvent, IstioInstallation, LowerError, lower};
 use std::io;
 use tracer_engine::input::Input;
 use tracer_engine::net::Ktime;
-use tracer_engine::socket::SocketEvent;
+use tracer_engine::socket::KernelEvent;
 
 /// The format that is written, and the newest that can be read.
 pub const VERSION: u32 = 1;
@@ -30,7 +31,7 @@ pub const VERSION: u32 = 1;
 /// a better `lower` may make more of an old tape.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Recorded {
-    Socket(SocketEvent),
+    Kernel(KernelEvent),
     Cluster { at: Ktime, event: ClusterEvent },
     Tick(Ktime),
     Lost { at: Ktime, count: u64 },
@@ -54,7 +55,7 @@ impl Recorded {
     /// What the engine is told. `None`: nothing that concerns it.
     pub fn into_input(self, istio: &IstioInstallation) -> Result<Option<Input>, LowerError> {
         Ok(Some(match self {
-            Recorded::Socket(event) => Input::Socket(event),
+            Recorded::Kernel(event) => event.into(),
             Recorded::Cluster { at, event } => match lower(&event, istio)? {
                 Some(delta) => Input::Facts { at, delta },
                 None => return Ok(None),

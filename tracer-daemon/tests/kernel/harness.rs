@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tracer_daemon::source::kernel::{HookState, Kernel, KernelConfig};
 use tracer_engine::net::{Cookie, NetNs};
-use tracer_engine::socket::{Close, ConnectError, Direction, Payload, SocketChange, SocketEvent};
+use tracer_engine::socket::{Close, ConnectError, Direction, Dropped, KernelEvent, Payload, SocketChange, SocketEvent};
 
 /// Long past anything that a kernel takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,6 +32,7 @@ pub(crate) struct Trace {
     pub(crate) kernel: Kernel,
     netns: NetNs,
     pub(crate) events: Vec<SocketEvent>,
+    pub(crate) dropped: Vec<Dropped>,
 }
 
 impl Namespace {
@@ -83,7 +84,7 @@ impl Trace {
         for hook in kernel.hooks() {
             assert!(!matches!(hook.state, HookState::Absent { .. }), "{}: {:?}", hook.name, hook.state);
         }
-        Self { kernel, netns: namespace.id, events: Vec::new() }
+        Self { kernel, netns: namespace.id, events: Vec::new(), dropped: Vec::new() }
     }
 
     /// Reads until the events so far satisfy `enough`.
@@ -92,11 +93,30 @@ impl Trace {
             while !enough(&self.events) {
                 let mut batch = Vec::new();
                 self.kernel.read(&mut batch).await.expect("the ring");
-                self.events.extend(batch.into_iter().filter(|event| event.socket.owner.netns == self.netns));
+                self.take(batch);
             }
         };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
         assert!(waited.is_ok(), "never saw {what}, but:{}", self.list());
+    }
+
+    /// Detaches the probes and takes what the ring still holds.
+    pub(crate) fn detach(&mut self) {
+        self.kernel.detach();
+        let mut rest = Vec::new();
+        self.kernel.drain(&mut rest);
+        self.take(rest);
+    }
+
+    /// Keeps what happened in the namespace.
+    pub(crate) fn take(&mut self, batch: Vec<KernelEvent>) {
+        for event in batch {
+            match event {
+                KernelEvent::Socket(event) if event.socket.owner.netns == self.netns => self.events.push(event),
+                KernelEvent::Dropped(dropped) if dropped.netns == self.netns => self.dropped.push(dropped),
+                _ => {}
+            }
+        }
     }
 
     /// Reads until `closed` sockets closed and `failed` connects failed: nothing more will come of them.
@@ -124,6 +144,18 @@ impl Trace {
             _ => None,
         };
         self.events.iter().filter_map(error).collect()
+    }
+
+    /// The initial sequence number of the only connect that failed.
+    pub(crate) fn isn_of_failed(&self) -> Option<u32> {
+        let isn = |event: &SocketEvent| match event.change {
+            SocketChange::ConnectFailed { client_isn, .. } => Some(client_isn),
+            _ => None,
+        };
+        let mut all = self.events.iter().filter_map(isn);
+        let only = all.next().expect("a failed connect");
+        assert_eq!(all.next(), None, "more than one failed:{}", self.list());
+        only
     }
 
     pub(crate) fn close_of(&self, cookie: Cookie) -> Close {

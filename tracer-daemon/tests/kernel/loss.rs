@@ -33,8 +33,7 @@ async fn a_flood_of_a_small_ring_is_counted_exactly() {
     let config = KernelConfig { ring_bytes: 4096, ..KernelConfig::default() };
     let mut trace = Trace::with(&namespace, &config);
     namespace.run(|| storm(500));
-    trace.kernel.detach();
-    trace.kernel.drain(&mut trace.events);
+    trace.detach();
     let counts = trace.kernel.counts().expect("counts");
     assert_conserved(&counts);
     assert!(counts.of(EventKind::Connect).emitted >= 500, "{counts:?}");
@@ -51,8 +50,7 @@ async fn nothing_is_lost_where_the_ring_has_room() {
     let mut trace = Trace::with(&namespace, &config);
     namespace.run(|| storm(CONNECTIONS));
     trace.until_over(2 * CONNECTIONS, 0).await;
-    trace.kernel.detach();
-    trace.kernel.drain(&mut trace.events);
+    trace.detach();
     let counts = trace.kernel.counts().expect("counts");
     assert_conserved(&counts);
     assert_eq!(counts.lost(), 0, "{counts:?}");

@@ -4,10 +4,13 @@
 //! Every test has a network namespace of its own, which ends with it, and looks at the events of that namespace only:
 //! other traffic of the machine does not disturb.
 
+mod drops;
 mod harness;
 mod loading;
 mod loss;
+mod open;
 mod outcome;
 mod owner;
 mod payload;
+mod scope;
 mod tuple;

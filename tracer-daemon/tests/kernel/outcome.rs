@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tracer_engine::socket::{ConnectError, Reset, SocketChange};
+use tracer_engine::socket::{ConnectError, Reset, SocketChange, Unreachable};
 
 use crate::harness::{Namespace, Trace, black_hole, sh, tcp4};
 
@@ -107,7 +107,7 @@ async fn an_icmp_error_makes_a_host_unreachable() {
         TcpStream::connect("127.0.0.1:9").expect_err("a rule rejects");
     });
     trace.until_over(0, 1).await;
-    assert_eq!(trace.failed(), [ConnectError::Unreachable]);
+    assert_eq!(trace.failed(), [ConnectError::Unreachable(Unreachable::Host)]);
 }
 
 #[tokio::test]

@@ -7,12 +7,17 @@ use std::path::Path;
 use tracer_daemon::replay::{epoch, replay};
 use tracer_daemon::sink::wire::{Origin, Record};
 use tracer_daemon::source::tape::{Recorded, TapeReader};
+use tracer_engine::socket::KernelEvent;
 
 /// What is told from the events of this pod's network namespace and all facts.
 pub(crate) fn of_pod(tape: &Path, pod: &PodSeen) -> Vec<Record> {
     play(tape, |input| match input {
-        Recorded::Socket(event) => event.socket.owner.netns == pod.netns,
-        Recorded::Cluster { .. } | Recorded::Tick(_) | Recorded::Lost { .. } => true,
+        Recorded::Kernel(KernelEvent::Socket(event)) => event.socket.owner.netns == pod.netns,
+        Recorded::Kernel(KernelEvent::Dropped(dropped)) => dropped.netns == pod.netns,
+        Recorded::Kernel(KernelEvent::DropCount(_))
+        | Recorded::Cluster { .. }
+        | Recorded::Tick(_)
+        | Recorded::Lost { .. } => true,
     })
 }
 

@@ -19,7 +19,12 @@ struct Served {
 }
 
 async fn served() -> Served {
-    let options = Options { max_series: 100, started: "2026-11-23T09:00:00Z".parse().unwrap(), kernel: String::new() };
+    let options = Options {
+        max_series: 100,
+        started: "2026-11-23T09:00:00Z".parse().unwrap(),
+        kernel: String::new(),
+        node: "n1".into(),
+    };
     let (mut recorder, _, exposition) = metrics::new(&options);
     recorder.record(&Record::Flow(Box::new(rejected())));
     let ready = Ready::new();

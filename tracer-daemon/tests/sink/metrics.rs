@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracer_daemon::sink::metrics::{self, Board, Exposition, Format, Options, Recorder, Stage};
 use tracer_engine::mesh::facts::Kind;
 use tracer_engine::net::Ktime;
-use tracer_engine::record::{FlowEnd, FlowId, FlowRecord, Outcome, Record};
+use tracer_engine::record::{DropsRecord, FlowEnd, FlowId, FlowRecord, Outcome, Record};
 use tracer_engine::verdict::{Cause, Class, Reason, Security};
 
 /// Metric, type, labels; F is the contract's own shorthand. Families that later work fills are not here yet.
@@ -19,6 +19,7 @@ meshtracer_connect_duration_seconds histogram reporter class
 meshtracer_flow_bytes_total counter reporter class direction
 meshtracer_open_flows gauge reporter class
 meshtracer_drops_total counter reason F
+meshtracer_listen_overflows_total counter destination_workload destination_workload_namespace
 meshtracer_resets_total counter direction leg reason
 meshtracer_syn_retransmits_total counter F
 meshtracer_events_total counter stage kind
@@ -38,7 +39,12 @@ const F: &str = "reporter source_workload source_workload_namespace destination_
                  destination_workload_namespace destination_service_name destination_service_namespace";
 
 fn registered(max_series: usize) -> (Recorder, Board, Arc<Exposition>) {
-    metrics::new(&Options { max_series, started: "2026-11-23T09:00:00Z".parse().unwrap(), kernel: "6.18.0".to_owned() })
+    metrics::new(&Options {
+        max_series,
+        started: "2026-11-23T09:00:00Z".parse().unwrap(),
+        kernel: "6.18.0".to_owned(),
+        node: "n1".into(),
+    })
 }
 
 /// One sample at least in every family.
@@ -55,12 +61,18 @@ fn filled() -> Arc<Exposition> {
     flow.revises = Some((Class::Rejected, Some(Reason::ServerFirstStall)));
     recorder.record(&Record::Flow(Box::new(flow)));
     recorder.record(&Record::End(end(7)));
+    recorder.record(&Record::Drops(drops("TCP_LISTEN_OVERFLOW", "web", 3)));
     board.events("connect", Stage::Emitted, 5);
     board.probe("inet_sock_set_state", true);
     board.probe_missed("inet_sock_set_state", 1);
     board.probe_run("inet_sock_set_state", Duration::from_millis(3));
     board.facts(Kind::Pod, 3, true, "2026-11-23T10:00:00Z".parse().unwrap());
     exposition
+}
+
+fn drops(reason: &str, source: &str, count: u64) -> DropsRecord {
+    let between = Some((pod("shop", &format!("{source}-0"), source), pod("search", "es-2", "es")));
+    DropsRecord { at: Ktime(0), reason: reason.into(), between, count }
 }
 
 fn end(id: u64) -> FlowEnd {
@@ -209,6 +221,7 @@ fn a_flow_of_a_workload_too_many_is_counted_under_other() {
         let name = format!("client-{number}");
         flow.client.who = pod("shop", &name, &name);
         recorder.record(&Record::Flow(Box::new(flow)));
+        recorder.record(&Record::Drops(drops("NETFILTER_DROP", &name, 1)));
     }
     let text = exposition.encode(Format::Classic).unwrap();
     let named = ["meshtracer_flows_total", "meshtracer_flow_rejections_total", "meshtracer_drops_total"];
@@ -291,4 +304,20 @@ fn label_values_are_escaped() {
     recorder.record(&Record::Flow(Box::new(flow)));
     let text = exposition.encode(Format::Classic).unwrap();
     assert!(text.contains(r#"source_workload="a\"b\\c\nd""#), "{text}");
+}
+
+#[test]
+fn drops_are_counted_by_who_sent_them_and_overflows_by_whose_queue_it_is() {
+    let (mut recorder, _, exposition) = registered(1000);
+    recorder.record(&Record::Drops(drops("NETFILTER_DROP", "web", 7)));
+    recorder.record(&Record::Drops(drops("TCP_LISTEN_OVERFLOW", "web", 2)));
+    recorder.record(&Record::Drops(DropsRecord { between: None, ..drops("NETFILTER_DROP", "web", 5) }));
+    let text = exposition.encode(Format::Classic).unwrap();
+    let count = |labels: &[&str]| sample(&text, "meshtracer_drops_total", labels);
+    let netfilter = r#"reason="NETFILTER_DROP""#;
+    let here = [netfilter, r#"reporter="source""#, r#"source_workload="web""#, r#"destination_workload="es""#];
+    assert_eq!(count(&here), Some(7.0));
+    assert_eq!(count(&[netfilter, r#"reporter="unknown""#, r#"source_workload="unknown""#]), Some(5.0));
+    let queue = [r#"destination_workload="es""#, r#"destination_workload_namespace="search""#];
+    assert_eq!(sample(&text, "meshtracer_listen_overflows_total", &queue), Some(2.0));
 }

@@ -54,6 +54,7 @@ pub(crate) fn rejected() -> FlowRecord {
             reason: Some(Reason::PlaintextToStrict),
             causes: smallvec![Cause::PortUndeclared, Cause::EndpointTooNew],
             security: Security::None,
+            kernel: None,
             basis: Basis::Observed,
             candidates: Vec::new(),
         },

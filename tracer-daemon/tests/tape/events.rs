@@ -5,9 +5,30 @@ use proptest::prelude::*;
 use std::net::IpAddr;
 use tracer_engine::net::{CgroupId, Cookie, Endpoint, Ktime, Name, NetNs};
 use tracer_engine::socket::{
-    ClientHello, Close, ConnectError, Direction, End, Handshake, HttpResponse, Owner, Payload, Reset, ResponseBody,
-    Socket, SocketChange, SocketEvent,
+    ClientHello, Close, ConnectError, Direction, DropCount, Dropped, End, Handshake, HttpResponse, KernelEvent, Owner,
+    Payload, Reset, ResponseBody, Segment, Socket, SocketChange, SocketEvent, Unreachable,
 };
+
+/// Drops of each kind.
+pub(crate) fn drops() -> impl Iterator<Item = KernelEvent> {
+    let segments = [Segment::Syn { client_isn: 7 }, Segment::SynAnswer { client_isn: u32::MAX }, Segment::Other];
+    let dropped = segments.into_iter().map(|segment| {
+        KernelEvent::Dropped(Dropped {
+            at: Ktime(9),
+            reason: "NETFILTER_DROP".into(),
+            source: Endpoint::new([10, 244, 0, 2].into(), 57_282),
+            destination: Endpoint::new("fd00::3".parse().expect("an address"), 9090),
+            cookie: (segment == Segment::Other).then_some(Cookie(77)),
+            netns: NetNs(4_026_531_833),
+            segment,
+        })
+    });
+    let between = [None, Some(([10, 244, 0, 2].into(), "fd00::3".parse().expect("an address")))];
+    let counts = between.into_iter().map(|between| {
+        KernelEvent::DropCount(DropCount { at: Ktime(9), reason: "NO_SOCKET".into(), between, count: 3 })
+    });
+    dropped.chain(counts)
+}
 
 /// Every variant of every enumeration at least once.
 pub(crate) fn one_of_each() -> Vec<SocketEvent> {
@@ -15,7 +36,7 @@ pub(crate) fn one_of_each() -> Vec<SocketEvent> {
     let handshake = Some(Handshake { client_isn: u32::MAX, server_isn: 0 });
     let close = |reset, first_fin| Close { opened: Some(since), sent: 1, received: 2, reset, first_fin, unread: true };
     let mut changes = vec![
-        SocketChange::SynRetransmitted { since, count: 3 },
+        SocketChange::SynRetransmitted { since, count: 3, client_isn: Some(7) },
         SocketChange::Connected { since, handshake },
         SocketChange::Connected { since, handshake: None },
         SocketChange::Accepted { handshake },
@@ -26,12 +47,14 @@ pub(crate) fn one_of_each() -> Vec<SocketEvent> {
     let errors = [
         ConnectError::Refused,
         ConnectError::TimedOut,
-        ConnectError::Unreachable,
+        ConnectError::RefusedByIcmp,
+        ConnectError::Unreachable(Unreachable::Network),
         ConnectError::Abandoned,
         ConnectError::NoLocalPort,
         ConnectError::Other(71),
     ];
-    changes.extend(errors.map(|error| SocketChange::ConnectFailed { since, error }));
+    changes.extend(errors.map(|error| SocketChange::ConnectFailed { since, error, client_isn: Some(8) }));
+    changes.push(SocketChange::Found);
     let bodies = [
         None,
         Some(ResponseBody::UpstreamConnectionFailure),
@@ -121,9 +144,14 @@ fn any_change() -> impl Strategy<Value = SocketChange> {
             unread,
         });
     prop_oneof![
-        (since(), any::<u8>()).prop_map(|(since, count)| SocketChange::SynRetransmitted { since, count }),
+        (since(), any::<u8>(), any::<Option<u32>>())
+            .prop_map(|(since, count, client_isn)| SocketChange::SynRetransmitted { since, count, client_isn }),
         (since(), handshake()).prop_map(|(since, handshake)| SocketChange::Connected { since, handshake }),
-        (since(), error).prop_map(|(since, error)| SocketChange::ConnectFailed { since, error }),
+        (since(), error, any::<Option<u32>>()).prop_map(|(since, error, client_isn)| SocketChange::ConnectFailed {
+            since,
+            error,
+            client_isn
+        }),
         handshake().prop_map(|handshake| SocketChange::Accepted { handshake }),
         (direction, any_payload()).prop_map(|(direction, payload)| SocketChange::FirstBytes { direction, payload }),
         close.prop_map(SocketChange::Closed),

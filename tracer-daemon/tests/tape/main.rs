@@ -2,7 +2,7 @@
 
 mod events;
 
-use events::{any_event, one_of_each};
+use events::{any_event, drops, one_of_each};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tracer_daemon::source::tape::{Cut, Recorded, TapeError, TapeHeader, TapeRead
 use tracer_engine::input::Input;
 use tracer_engine::mesh::facts::{Delta, Kind};
 use tracer_engine::net::Ktime;
+use tracer_engine::socket::KernelEvent;
 
 fn header() -> TapeHeader {
     TapeHeader {
@@ -36,7 +37,8 @@ static RECORDED: LazyLock<(Vec<u8>, Vec<Recorded>)> = LazyLock::new(|| {
     }));
     inputs.push(ClusterEvent::Synced(ObjectKind::Pod));
     let mut inputs: Vec<_> = inputs.into_iter().map(|event| Recorded::Cluster { at, event }).collect();
-    inputs.extend(one_of_each().into_iter().map(Recorded::Socket));
+    inputs.extend(one_of_each().into_iter().map(|event| Recorded::Kernel(KernelEvent::Socket(event))));
+    inputs.extend(drops().map(Recorded::Kernel));
     inputs.push(Recorded::Tick(Ktime(u64::MAX)));
     inputs.push(Recorded::Lost { at, count: 3 });
     (tape(&inputs), inputs)
@@ -163,7 +165,7 @@ fn inputs_are_what_the_engine_is_told() {
 proptest! {
     #[test]
     fn any_socket_event_is_played_back(events in prop::collection::vec(any_event(), 0..8)) {
-        let inputs: Vec<_> = events.into_iter().map(Recorded::Socket).collect();
+        let inputs: Vec<_> = events.into_iter().map(|event| Recorded::Kernel(KernelEvent::Socket(event))).collect();
         let (played, cut, error) = play(&tape(&inputs));
         prop_assert_eq!(played, inputs);
         prop_assert_eq!(cut, None);

@@ -3,8 +3,8 @@
 
 use crate::evidence::{Evidence, Responder, Seen};
 use crate::mesh::index::{Index, Occupant};
-use crate::net::Ktime;
-use crate::socket::{ConnectError, ResponseBody};
+use crate::net::{Ktime, Name};
+use crate::socket::{ConnectError, ResponseBody, Unreachable};
 use crate::verdict::{Cause, Causes, Reason, Security};
 use crate::walk::outcome::{ArrivalEnd, Caveat, HopTarget, Outcome, Sends};
 use smallvec::SmallVec;
@@ -43,7 +43,14 @@ pub(super) struct Hints {
     no_payload: bool,
     unanswered: SmallVec<[Reason; 4]>,
     no_local_port: bool,
+    /// Why the kernel says that the SYN got no answer.
+    kernel: Option<Name>,
 }
+
+/// The kernel's word for a SYN to a port that nobody listens on. It answers with a RST: that is the refusal itself.
+pub(super) const NO_SOCKET: &str = "NO_SOCKET";
+/// A firewall rule, a NetworkPolicy; `reject` answers beside it, and both are one incident (trap 7).
+const NETFILTER_DROP: &str = "NETFILTER_DROP";
 
 impl Hints {
     pub(super) fn new(index: &Index, seen: &Seen<'_>, dialled: Option<IpAddr>, at: Ktime) -> Self {
@@ -51,6 +58,10 @@ impl Hints {
         let stale = dialled.is_some_and(|ip| matches!(index.occupant(ip, at), Occupant::Tombstone(_)));
         let hop_seen = seen.iter().any(|e| matches!(e, Evidence::UpstreamConnect { .. }));
         let captured = seen.contains(&Evidence::Captured);
+        let dropped = seen.iter().find_map(|evidence| match evidence {
+            Evidence::Dropped { reason, opening: true, .. } if &***reason != NO_SOCKET => Some(*reason),
+            _ => None,
+        });
         for evidence in seen {
             match evidence {
                 Evidence::LocalRefused => hints.not_listening = true,
@@ -83,7 +94,12 @@ impl Hints {
                 }
                 Evidence::ConnectFailed { error, to, by_proxy, .. } => {
                     hints.no_local_port |= *error == ConnectError::NoLocalPort;
-                    let reason = if stale { Reason::StalePodIp } else { failure(index, *error, *by_proxy, to.ip, at) };
+                    let reason = match (stale, discarded(*error, dropped)) {
+                        (true, _) => Reason::StalePodIp,
+                        (false, true) => Reason::Dropped,
+                        (false, false) => failure(index, *error, *by_proxy, to.ip, at),
+                    };
+                    hints.kernel = dropped.cloned().or_else(|| errno(*error).map(Name::from));
                     hints.unanswered.push(reason);
                 }
                 Evidence::NoPayload => hints.no_payload = true,
@@ -128,6 +144,11 @@ impl Hints {
             fates.extend(self.unanswered.iter().map(|reason| Fate::Unanswered(placed(*reason, outcome))));
         }
         fates.into_iter().map(|fate| Candidate { outcome, fate }).collect()
+    }
+
+    /// The kernel's own word for why this flow got no connection: a drop reason, or an errno.
+    pub(super) fn kernel(&self, reason: Reason) -> Option<Name> {
+        self.kernel.clone().filter(|_| matches!(reason, Reason::Dropped | Reason::Unreachable))
     }
 
     pub(super) fn causes(&self, candidate: &Candidate<'_>) -> Causes {
@@ -192,13 +213,34 @@ fn placed(reason: Reason, outcome: &Outcome) -> Reason {
     if reason == Reason::AppNotListening && at_proxy { Reason::Refused } else { reason }
 }
 
+/// Whether the drop is why nobody answered, rather than what came of it.
+fn discarded(error: ConnectError, dropped: Option<&Name>) -> bool {
+    match error {
+        ConnectError::Unreachable(_) | ConnectError::Other(_) => dropped.is_some_and(|why| **why == *NETFILTER_DROP),
+        ConnectError::NoLocalPort => false,
+        ConnectError::Refused | ConnectError::RefusedByIcmp | ConnectError::TimedOut | ConnectError::Abandoned => {
+            dropped.is_some()
+        }
+    }
+}
+
+fn errno(error: ConnectError) -> Option<&'static str> {
+    match error {
+        ConnectError::Unreachable(Unreachable::Host) => Some("EHOSTUNREACH"),
+        ConnectError::Unreachable(Unreachable::Network) => Some("ENETUNREACH"),
+        ConnectError::Unreachable(Unreachable::Protocol) => Some("EPROTO"),
+        ConnectError::Unreachable(Unreachable::Prohibited) => Some("EACCES"),
+        _ => None,
+    }
+}
+
 /// What the kernel's word for it means here.
 fn failure(index: &Index, error: ConnectError, by_proxy: bool, to: IpAddr, at: Ktime) -> Reason {
     match error {
         ConnectError::Refused if index.pod_at(to, at).is_some() => Reason::AppNotListening,
-        ConnectError::Refused => Reason::Refused,
+        ConnectError::Refused | ConnectError::RefusedByIcmp => Reason::Refused,
         ConnectError::TimedOut => Reason::TimedOut,
-        ConnectError::Unreachable | ConnectError::Other(_) => Reason::Unreachable,
+        ConnectError::Unreachable(_) | ConnectError::Other(_) => Reason::Unreachable,
         // Envoy gives up by itself, without a kernel error.
         ConnectError::Abandoned if by_proxy => Reason::TimedOut,
         ConnectError::Abandoned | ConnectError::NoLocalPort => Reason::Abandoned,

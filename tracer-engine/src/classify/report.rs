@@ -82,7 +82,7 @@ impl Opinion {
             syn_retransmits: flow.retransmits(),
             legs: legs(flow),
             evidence: self.evidence,
-            drops: Vec::new(),
+            drops: drops(flow),
             events_lost: flow.events_lost,
             client,
             server,
@@ -132,7 +132,7 @@ fn addresses(flow: &FlowView<'_>) -> (Endpoint, Endpoint) {
     }
 }
 
-fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) -> Party {
+pub(super) fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) -> Party {
     let occupant = index.occupant(at.ip, since);
     let vip = match &occupant {
         Occupant::Service(service) => Some(service.key.clone()),
@@ -141,7 +141,7 @@ fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) 
     Party { ip: at.ip, port: at.port, who: occupant.attribution(), service: service.or(vip) }
 }
 
-fn traffic(client: &Party, server: &Party) -> Traffic {
+pub(super) fn traffic(client: &Party, server: &Party) -> Traffic {
     match server.port {
         METRICS => Traffic::Scrape,
         HEALTH => Traffic::Probe,
@@ -172,9 +172,9 @@ fn of_leg(leg: &Leg, by_proxy: bool) -> Outcome {
 /// A proxy gives up by itself, without a kernel error: nobody answered it.
 pub(crate) fn outcome_of(error: ConnectError, by_proxy: bool) -> Outcome {
     match error {
-        ConnectError::Refused => Outcome::Refused,
+        ConnectError::Refused | ConnectError::RefusedByIcmp => Outcome::Refused,
         ConnectError::TimedOut => Outcome::TimedOut,
-        ConnectError::Unreachable | ConnectError::Other(_) => Outcome::Unreachable,
+        ConnectError::Unreachable(_) | ConnectError::Other(_) => Outcome::Unreachable,
         ConnectError::Abandoned if by_proxy => Outcome::TimedOut,
         ConnectError::Abandoned | ConnectError::NoLocalPort => Outcome::Abandoned,
     }
@@ -211,4 +211,15 @@ fn kind(role: Role, flow: &FlowView<'_>, leg: &Leg) -> LegKind {
         Role::Proxy if leg.key() != flow.root.key() => LegKind::Upstream,
         Role::App | Role::Proxy | Role::Accepted => LegKind::App,
     }
+}
+
+fn drops(flow: &FlowView<'_>) -> Vec<record::Drop> {
+    let mut all: Vec<record::Drop> = Vec::new();
+    for (reason, count) in flow.dropped.iter().flat_map(|(_, losses)| &losses.reasons) {
+        match all.iter_mut().find(|drop| drop.reason == *reason) {
+            Some(drop) => drop.count += count,
+            None => all.push(record::Drop { reason: reason.clone(), count: *count }),
+        }
+    }
+    all
 }

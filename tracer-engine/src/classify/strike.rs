@@ -39,7 +39,7 @@ pub(super) fn strikes(evidence: &Evidence<'_>, candidate: &Candidate<'_>) -> boo
         Evidence::NoPayload => candidate.fate != Fate::NoPayload,
         Evidence::AppMeshTls { kept } => own_mesh_tls(kept, candidate),
         // The walk started from these, or they say nothing about the route.
-        Evidence::AppSent(_) | Evidence::SynRetransmitted { .. } | Evidence::Silent => false,
+        Evidence::AppSent(_) | Evidence::SynRetransmitted { .. } | Evidence::Dropped { .. } | Evidence::Silent => false,
     }
 }
 

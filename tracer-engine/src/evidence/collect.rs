@@ -205,6 +205,7 @@ fn unanswered<'a>(flow: &FlowView<'a>, over: bool, seen: &mut Seen<'a>) {
             seen.push(Evidence::SynRetransmitted { leg: kind, count: u32::from(end.retransmits) });
         }
     }
+    dropped(flow, seen);
     let Some(hop) = flow.hop() else { return };
     let (Some(error), Some(client)) = (hop.failed(), &hop.client) else { return };
     let by_proxy = client.role == Role::Proxy && flow.captured();
@@ -212,6 +213,15 @@ fn unanswered<'a>(flow: &FlowView<'a>, over: bool, seen: &mut Seen<'a>) {
     if !got_through && (!by_proxy || over || flow.root.server_spoke()) {
         let leg = if by_proxy { LegKind::Upstream } else { LegKind::App };
         seen.push(Evidence::ConnectFailed { leg, error, to: client.socket.remote, by_proxy });
+    }
+}
+
+fn dropped<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
+    for (leg, losses) in &flow.dropped {
+        let kind = kinds(flow).find(|(_, of)| of.key() == leg.key()).map_or(LegKind::App, |(kind, _)| kind);
+        for (reason, count) in &losses.reasons {
+            seen.push(Evidence::Dropped { leg: kind, reason, count: *count, opening: losses.opening });
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Begins, Evidence, LocalPayload, Responder};
 use crate::net::Endpoint;
 use crate::record::{self, EvidenceKind, LegKind};
-use crate::socket::{ConnectError, HttpResponse, Payload, ResponseBody};
+use crate::socket::{ConnectError, HttpResponse, Payload, ResponseBody, Unreachable};
 
 impl Evidence<'_> {
     /// As the record shows it. `app`: what the application's own leg is called; from the destination alone the leg
@@ -67,6 +67,10 @@ impl Evidence<'_> {
                 (kind, *leg, format!("{to}: {says}"))
             }
             Evidence::SynRetransmitted { leg, count } => (K::SynRetransmit, *leg, format!("sent again {count} times")),
+            Evidence::Dropped { leg, reason, count, opening } => {
+                let what = if *opening { "of the handshake" } else { "of the connection" };
+                (K::Dropped, *leg, format!("the kernel dropped {count} packets {what}: {reason}"))
+            }
             Evidence::Hbone => (K::Hbone, hop_of(app), "by HBONE".to_owned()),
             Evidence::Silent => (K::Silent, app, "established, and nobody said a byte".to_owned()),
             Evidence::NoPayload => (K::Silent, app, "closed by its opener without a byte".to_owned()),
@@ -130,10 +134,21 @@ fn failure_says(error: ConnectError, by_proxy: bool) -> (EvidenceKind, String) {
     match error {
         ConnectError::Refused => (K::Refused, "connection refused".to_owned()),
         ConnectError::TimedOut => (K::TimedOut, "no answer to any SYN".to_owned()),
-        ConnectError::Unreachable => (K::Unreachable, "unreachable".to_owned()),
+        ConnectError::RefusedByIcmp => (K::Refused, "refused by ICMP port unreachable, not by a RST".to_owned()),
+        ConnectError::Unreachable(which) => (K::Unreachable, unreachable_says(which).to_owned()),
         ConnectError::Abandoned if by_proxy => (K::TimedOut, "the proxy gave up waiting for an answer".to_owned()),
         ConnectError::Abandoned => (K::Abandoned, "the application gave up first".to_owned()),
         ConnectError::NoLocalPort => (K::Abandoned, "no local port was left".to_owned()),
         ConnectError::Other(errno) => (K::Unreachable, format!("failed with errno {errno}")),
+    }
+}
+
+fn unreachable_says(which: Unreachable) -> &'static str {
+    match which {
+        Unreachable::Host => "host unreachable (EHOSTUNREACH: an ICMP error, or its neighbour entry failed)",
+        Unreachable::Network => "network unreachable (ENETUNREACH)",
+        Unreachable::Protocol => "protocol unreachable (ICMP)",
+        Unreachable::Prohibited => "administratively prohibited (ICMP)",
+        Unreachable::Other => "unreachable (ICMP)",
     }
 }

@@ -20,7 +20,7 @@ impl FlowTable {
             | SocketChange::Connected { since, .. }
             | SocketChange::ConnectFailed { since, .. } => (Side::Client, *since, false),
             SocketChange::Accepted { .. } => (Side::Server, event.at, false),
-            SocketChange::FirstBytes { .. } | SocketChange::Closed(_) => {
+            SocketChange::FirstBytes { .. } | SocketChange::Closed(_) | SocketChange::Found => {
                 (role::side_of_adopted(&socket, &event.change, proxy.as_ref())?, event.at, true)
             }
         };
@@ -57,6 +57,7 @@ impl FlowTable {
             client: None,
             server: None,
             handshake: None,
+            syn: None,
             parent: None,
             children: SmallVec::new(),
             ambiguous: false,
@@ -80,6 +81,12 @@ impl FlowTable {
         foresight: &mut impl Foresight,
     ) -> Option<Change> {
         let settled = event.at + self.limits.settle;
+        if let SocketChange::SynRetransmitted { client_isn, .. } | SocketChange::ConnectFailed { client_isn, .. } =
+            &event.change
+        {
+            self.leg_mut(key)?.syn = *client_isn;
+            self.connecting.extend(client_isn.map(|client_isn| (client_isn, key)));
+        }
         let end = self.leg_mut(key)?.end_mut(side).as_mut()?;
         if end.ended() {
             return None;
@@ -103,8 +110,8 @@ impl FlowTable {
                 self.join(key, side, *handshake, foresight);
             }
             // The kernel says these once.
-            SocketChange::Connected { .. } | SocketChange::Accepted { .. } => {}
-            SocketChange::ConnectFailed { since, error } => {
+            SocketChange::Connected { .. } | SocketChange::Accepted { .. } | SocketChange::Found => {}
+            SocketChange::ConnectFailed { since, error, client_isn: _ } => {
                 end.since = *since;
                 end.failed = Some(Failed { at: event.at, error: *error });
                 self.reopen_claims(key);

@@ -150,6 +150,10 @@ impl FlowTable {
             self.stop_waiting(key);
             let Some(_) = self.leg(key) else { continue };
             let leg = self.legs.remove(key.slot as usize);
+            self.drops.claim(&leg);
+            if let Some(client_isn) = leg.syn.filter(|client_isn| self.connecting.get(client_isn) == Some(&key)) {
+                self.connecting.remove(&client_isn);
+            }
             self.joins.forget(&leg);
             legs.extend(leg.children.iter().copied());
             self.leave(&leg, counted.filter(|_| key == root));

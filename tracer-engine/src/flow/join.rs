@@ -109,11 +109,16 @@ impl FlowTable {
     /// Moves the one end of `key` into `other`.
     fn merge(&mut self, key: LegKey, other: LegKey, side: Side, foresight: &mut impl Foresight) {
         let gone = self.legs.remove(key.slot as usize);
-        let Leg { client, server, parent, children, ambiguous, unexplained, lost_before, retransmits_told, .. } = gone;
+        let Leg {
+            client, server, syn, parent, children, ambiguous, unexplained, lost_before, retransmits_told, ..
+        } = gone;
         let Some(end) = (if side == Side::Client { client } else { server }) else { return };
         self.sockets.insert(end.socket.cookie, Slot::Leg(other, side));
         let Some(into) = self.leg_mut(other) else { return };
         *into.end_mut(side) = Some(end);
+        into.syn = into.syn.or(syn);
+        self.connecting.extend(syn.map(|client_isn| (client_isn, other)));
+        let Some(into) = self.leg_mut(other) else { return };
         into.ambiguous |= ambiguous;
         into.unexplained |= unexplained;
         into.lost_before = into.lost_before.min(lost_before);

@@ -41,6 +41,8 @@ pub struct Leg {
     pub client: Option<LegEnd>,
     pub server: Option<LegEnd>,
     pub handshake: Option<Handshake>,
+    /// The client's initial sequence number, where there is no handshake yet.
+    pub(super) syn: Option<u32>,
     /// The leg whose proxy opened this one.
     pub(super) parent: Option<LegKey>,
     pub(super) children: SmallVec<[LegKey; 3]>,
@@ -124,6 +126,11 @@ impl Leg {
             Side::Client => &mut self.client,
             Side::Server => &mut self.server,
         }
+    }
+
+    /// The client's initial sequence number.
+    pub fn client_isn(&self) -> Option<u32> {
+        self.handshake.map(|handshake| handshake.client_isn).or(self.syn)
     }
 
     /// When the SYN was sent, or the connection first seen.

@@ -1,6 +1,7 @@
 //! One flow, whole: the leg that the application opened and those that carried it.
 
 use super::FlowTable;
+use super::drops::Losses;
 use super::leg::{Leg, LegEnd, Role, Side};
 use crate::net::Ktime;
 use smallvec::SmallVec;
@@ -17,6 +18,8 @@ pub struct FlowView<'a> {
     pub events_lost: u64,
     /// A verdict was told and may be revised.
     pub told: bool,
+    /// Segments of it that the kernel dropped, by the leg that lost them.
+    pub dropped: SmallVec<[(&'a Leg, &'a Losses); 1]>,
     /// Nothing that its proxy accepted explains this connection of a proxy's uid, but the proxy itself does.
     pub proxys_own: bool,
 }
@@ -36,7 +39,19 @@ impl<'a> FlowView<'a> {
         }
         let events_lost = table.lost - root.lost_before;
         let proxys_own = root.role(Side::Client) == Some(Role::Proxy) && table.is_proxys_own(root);
-        Self { root, upstream, local, events_lost, told: root.told.is_some(), proxys_own }
+        let mut view = Self {
+            root,
+            upstream,
+            local,
+            events_lost,
+            told: root.told.is_some(),
+            dropped: SmallVec::new(),
+            proxys_own,
+        };
+        if !table.drops.is_empty() {
+            view.dropped = view.legs().flat_map(|leg| table.drops.of(leg).map(move |losses| (leg, losses))).collect();
+        }
+        view
     }
 
     /// The leg that leaves the source's pod: the last upstream leg of a captured flow, else the application's own.

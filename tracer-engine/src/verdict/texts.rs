@@ -28,10 +28,49 @@ pub const fn still_connecting() -> Text {
     }
 }
 
+/// What the kernel's own drop reason means.
+pub fn dropped(kernel: &str) -> Text {
+    let row = DROPPED.iter().find(|(reason, _)| *reason == kernel);
+    row.map_or_else(|| text(Reason::Dropped, None), |(_, text)| *text)
+}
+
 /// The causes that this reason can have.
 pub fn causes_of(reason: Reason) -> impl Iterator<Item = Cause> {
     TABLE.iter().filter(move |(r, ..)| *r == reason).filter_map(|(_, cause, _)| *cause)
 }
+
+const ROUTING: Text = Text {
+    explanation: "The kernel found no route for the packets of this connection, or took their source address for a wrong one, and dropped them.",
+    remedy: "Compare `ip route get` for both addresses on this node, and the CNI's routes to the other node; a reverse-path filter (`rp_filter`) wants the way back to be the same.",
+};
+
+const BUFFERS: Text = Text {
+    explanation: "The receiving socket's buffer was full, so the kernel dropped packets of this connection.",
+    remedy: "Look why the application does not read: its cpu limit, a blocked thread; raise `net.ipv4.tcp_rmem` only if it reads and the bursts are larger.",
+};
+
+/// By the names of `enum skb_drop_reason`.
+const DROPPED: &[(&str, Text)] = &[
+    (
+        "NETFILTER_DROP",
+        Text {
+            explanation: "A firewall rule of this node dropped or rejected the packets of this connection: a NetworkPolicy, or a rule of iptables or nftables.",
+            remedy: "List the NetworkPolicies that select the destination pod (and the source, for egress) and allow this port; if none does, look at `nft list ruleset` in the pod and on the node.",
+        },
+    ),
+    (
+        "TCP_LISTEN_OVERFLOW",
+        Text {
+            explanation: "The application's accept queue was full, so the kernel turned new connections away without a word to the client.",
+            remedy: "Look why the application does not accept (a blocked thread, a cpu limit); then raise its listen backlog and `net.core.somaxconn`, or add replicas.",
+        },
+    ),
+    ("IP_OUTNOROUTES", ROUTING),
+    ("IP_INNOROUTES", ROUTING),
+    ("IP_RPFILTER", ROUTING),
+    ("SOCKET_RCVBUFF", BUFFERS),
+    ("SOCKET_BACKLOG", BUFFERS),
+];
 
 type Row = (Reason, Option<Cause>, Text);
 

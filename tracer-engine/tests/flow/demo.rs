@@ -5,7 +5,7 @@ use crate::lab::{A_WHILE, Lab, check};
 use crate::wire::{By, says};
 use std::time::Duration;
 use tracer_engine::mesh::facts::MtlsMode;
-use tracer_engine::socket::{ConnectError, ResponseBody};
+use tracer_engine::socket::{ConnectError, ResponseBody, Unreachable};
 
 fn demo() -> Lab {
     let cluster = Cluster::new(&["istio-system", "monitoring", "search", "data", "shop"])
@@ -254,7 +254,7 @@ fn a_pod_that_is_gone_behind_a_proxy() {
     for _ in 0..3 {
         let proxy = lab.proxy("shop/cart-0", 0);
         let up = lab.wire.dial(proxy, crate::lab::endpoint("10.244.1.98:8080"));
-        lab.wire.fails(&up, ConnectError::Unreachable);
+        lab.wire.fails(&up, ConnectError::Unreachable(Unreachable::Host));
     }
     lab.wire.says(&mut app, By::Server, &says::own_answer(503));
     lab.wire.fin(&app, By::Client);

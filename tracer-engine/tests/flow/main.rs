@@ -3,6 +3,7 @@
 mod claims;
 mod cluster;
 mod demo;
+mod drops;
 mod endings;
 mod lab;
 mod meshes;

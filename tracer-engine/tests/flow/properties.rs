@@ -12,7 +12,8 @@ use tracer_engine::mesh::facts::MtlsMode;
 use tracer_engine::net::{CgroupId, Cookie, Endpoint, Ktime, NetNs};
 use tracer_engine::record::Record;
 use tracer_engine::socket::{
-    Close, ConnectError, Direction, End, Handshake, Owner, Payload, Reset, Socket, SocketChange, SocketEvent,
+    Close, ConnectError, Direction, DropCount, Dropped, End, Handshake, Owner, Payload, Reset, Segment, Socket,
+    SocketChange, SocketEvent, Unreachable,
 };
 use tracer_engine::{Config, Engine};
 
@@ -98,7 +99,7 @@ fn later(event: &SocketEvent, by: Duration) -> SocketEvent {
         | SocketChange::Connected { since, .. }
         | SocketChange::ConnectFailed { since, .. } => *since = *since + by,
         SocketChange::Closed(close) => close.opened = close.opened.map(|opened| opened + by),
-        SocketChange::Accepted { .. } | SocketChange::FirstBytes { .. } => {}
+        SocketChange::Accepted { .. } | SocketChange::FirstBytes { .. } | SocketChange::Found => {}
     }
     event
 }
@@ -171,7 +172,27 @@ fn input() -> impl Strategy<Value = Input> {
         30 => event().prop_map(Input::Socket),
         3 => (1u64..9_000).prop_map(|ms| Input::Tick(Ktime(ms * 1_000_000))),
         1 => (1u64..9_000, 1u64..9).prop_map(|(ms, count)| Input::Lost { at: Ktime(ms * 1_000_000), count }),
+        4 => dropped().prop_map(Input::Dropped),
+        1 => dropped().prop_map(|Dropped { at, reason, source, destination, .. }| {
+            Input::DropCount(DropCount { at, reason, between: Some((source.ip, destination.ip)), count: 3 })
+        }),
     ]
+}
+
+prop_compose! {
+    fn dropped()(
+        ms in 1u64..9_000, source in endpoint(), destination in endpoint(), isn in 1u32..6, kind in 0u8..3,
+        cookie in proptest::option::of(1u64..24),
+        reason in proptest::sample::select(&["NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF"][..]),
+    ) -> Dropped {
+        let segment = match kind {
+            0 => Segment::Syn { client_isn: isn },
+            1 => Segment::SynAnswer { client_isn: isn },
+            _ => Segment::Other,
+        };
+        let at = Ktime(ms * 1_000_000);
+        Dropped { at, reason: reason.into(), source, destination, cookie: cookie.map(Cookie), netns: NetNs(1), segment }
+    }
 }
 
 fn event() -> impl Strategy<Value = SocketEvent> {
@@ -203,19 +224,26 @@ fn change() -> impl Strategy<Value = SocketChange> {
     let since = || (1u64..9_000).prop_map(|ms| Ktime(ms * 1_000_000));
     let handshake =
         || proptest::option::of((1u32..6).prop_map(|isn| Handshake { client_isn: isn, server_isn: isn * 3 }));
+    let isn = || proptest::option::of(1u32..6);
     let errors = [
         ConnectError::Refused,
         ConnectError::TimedOut,
-        ConnectError::Unreachable,
+        ConnectError::RefusedByIcmp,
+        ConnectError::Unreachable(Unreachable::Network),
         ConnectError::Abandoned,
         ConnectError::NoLocalPort,
         ConnectError::Other(71),
     ];
     prop_oneof![
-        (since(), 1u8..7).prop_map(|(since, count)| SocketChange::SynRetransmitted { since, count }),
+        (since(), 1u8..7, isn()).prop_map(|(since, count, client_isn)| SocketChange::SynRetransmitted {
+            since,
+            count,
+            client_isn,
+        }),
         (since(), handshake()).prop_map(|(since, handshake)| SocketChange::Connected { since, handshake }),
-        (since(), proptest::sample::select(errors.to_vec()))
-            .prop_map(|(since, error)| SocketChange::ConnectFailed { since, error }),
+        (since(), proptest::sample::select(errors.to_vec()), isn())
+            .prop_map(|(since, error, client_isn)| SocketChange::ConnectFailed { since, error, client_isn }),
+        Just(SocketChange::Found),
         handshake().prop_map(|handshake| SocketChange::Accepted { handshake }),
         (any::<bool>(), payload()).prop_map(|(sent, payload)| SocketChange::FirstBytes {
             direction: if sent { Direction::Sent } else { Direction::Received },

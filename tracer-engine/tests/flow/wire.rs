@@ -45,6 +45,12 @@ pub(crate) enum By {
     Server,
 }
 
+impl Conn {
+    fn isn(&self) -> Option<u32> {
+        self.handshake.map(|handshake| handshake.client_isn)
+    }
+}
+
 impl Wire {
     pub(crate) fn new() -> Self {
         Self { now: Ktime(1_000_000_000), cookie: 100, port: 40_000, isn: 7, events: Vec::new() }
@@ -95,11 +101,11 @@ impl Wire {
 
     pub(crate) fn fails(&mut self, conn: &Conn, error: ConnectError) {
         self.tick();
-        self.emit(conn.client, SocketChange::ConnectFailed { since: conn.since, error });
+        self.emit(conn.client, SocketChange::ConnectFailed { since: conn.since, error, client_isn: conn.isn() });
     }
 
     pub(crate) fn retransmits(&mut self, conn: &Conn, count: u8) {
-        self.emit(conn.client, SocketChange::SynRetransmitted { since: conn.since, count });
+        self.emit(conn.client, SocketChange::SynRetransmitted { since: conn.since, count, client_isn: conn.isn() });
     }
 
     pub(crate) fn says(&mut self, conn: &mut Conn, by: By, payload: &Payload) {

@@ -1,32 +1,39 @@
 //! The flow families: counted on the engine's thread, record by record.
 
 use super::super::wire::Spell;
-use super::labels::{self, Attributed, Bytes, Dropped, Flow, Metric, Peers, Reason, Rejection, Reset, Revision, Route};
+use super::labels::{
+    self, Attributed, Bytes, Dropped, Flow, Metric, Overflow, Peers, Reason, Rejection, Reset, Revision, Route,
+};
 use super::series::{Budget, Series};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
-use tracer_engine::net::Ktime;
-use tracer_engine::record::{FlowEnd, FlowId, FlowRecord, Outcome, Record};
+use tracer_engine::net::{Ktime, Name};
+use tracer_engine::record::{Attribution, DropsRecord, FlowEnd, FlowId, FlowRecord, Outcome, Record, Reporter};
 use tracer_engine::verdict::{self, Class};
 
 /// A series that nothing was counted in for this long is forgotten.
 const IDLE: Duration = Duration::from_mins(15);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// The kernel's word for a full accept queue.
+const LISTEN_OVERFLOW: &str = "TCP_LISTEN_OVERFLOW";
 /// From a neighbour on the node to the third SYN.
 const CONNECT_SECONDS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 3.0, 10.0];
 
 #[derive(Debug)]
 pub struct Recorder {
+    node: Name,
     budget: Budget,
     flows: Series<Flow>,
     rejections: Series<Rejection>,
     drops: Series<Dropped>,
+    overflows: Series<Overflow>,
     syn_retransmits: Series<Peers>,
     connect: Family<Route, Histogram, fn() -> Histogram>,
     bytes: Family<Bytes, Counter>,
@@ -44,7 +51,7 @@ pub struct Recorder {
 struct Open(Gauge);
 
 impl Recorder {
-    pub(super) fn register(registry: &mut Registry, max_series: usize) -> Self {
+    pub(super) fn register(registry: &mut Registry, max_series: usize, node: &Name) -> Self {
         let limited = Family::<Metric, Counter>::default();
         registry.register(
             "series_limited",
@@ -67,8 +74,14 @@ impl Recorder {
         let drops = Series::register(
             registry,
             "drops",
-            "Packets of traced flows that the kernel dropped",
+            "TCP packets with a pod at either end that the kernel dropped, by its own word for why",
             limit("meshtracer_drops_total"),
+        );
+        let overflows = Series::register(
+            registry,
+            "listen_overflows",
+            "Connection attempts that a full accept queue turned away",
+            limit("meshtracer_listen_overflows_total"),
         );
         let syn_retransmits = Series::register(
             registry,
@@ -97,10 +110,12 @@ impl Recorder {
         let revised = Family::default();
         registry.register("verdicts_revised", "Verdicts that later evidence changed", revised.clone());
         Self {
+            node: node.clone(),
             budget: Budget::new(max_series),
             flows,
             rejections,
             drops,
+            overflows,
             syn_retransmits,
             connect,
             bytes,
@@ -118,6 +133,7 @@ impl Recorder {
         match record {
             Record::Flow(flow) => self.flow(flow),
             Record::End(end) => self.end(end),
+            Record::Drops(drops) => self.drops(drops),
             // Counted when the attempt ends; facts are the board's.
             Record::Connecting(_) | Record::Facts(_) => {}
         }
@@ -133,6 +149,7 @@ impl Recorder {
         self.flows.expire(before, &mut self.budget);
         self.rejections.expire(before, &mut self.budget);
         self.drops.expire(before, &mut self.budget);
+        self.overflows.expire(before, &mut self.budget);
         self.syn_retransmits.expire(before, &mut self.budget);
     }
 
@@ -152,12 +169,10 @@ impl Recorder {
         let at = record.at;
         let peers = Peers::of(record);
         if verdict.class == Class::Rejected {
-            let cause = verdict.cause().map_or(labels::UNKNOWN, verdict::Cause::code);
+            let cause = verdict.kernel.as_deref().map(|kernel| Cow::Owned(kernel.to_owned()));
+            let ours = || verdict.cause().map_or(labels::UNKNOWN, verdict::Cause::code).into();
+            let cause = cause.unwrap_or_else(ours);
             self.rejections.add(Rejection { peers: peers.clone(), reason, cause }, 1, at, &mut self.budget);
-        }
-        for drop in &record.drops {
-            let labels = Dropped { reason: drop.reason.clone(), peers: peers.clone() };
-            self.drops.add(labels, drop.count, at, &mut self.budget);
         }
         if record.syn_retransmits > 0 {
             self.syn_retransmits.add(peers.clone(), u64::from(record.syn_retransmits), at, &mut self.budget);
@@ -180,6 +195,21 @@ impl Recorder {
             let expected = verdict.candidates.first().map_or(labels::UNKNOWN, |candidate| candidate.reason.code());
             self.contradictions.get_or_create(&Reason { reason: expected }).inc();
         }
+    }
+
+    /// A packet is dropped where its source is, or else where its destination is.
+    fn drops(&mut self, DropsRecord { at, reason, between, count }: &DropsRecord) {
+        let here = |who: &Attribution| matches!(who, Attribution::Pod(pod) if pod.node == self.node);
+        let reporter = match between {
+            Some((source, _)) if here(source) => Reporter::Source.code(),
+            Some(_) => Reporter::Destination.code(),
+            None => labels::UNKNOWN,
+        };
+        let peers = Peers::between(reporter, between.as_ref());
+        if **reason == *LISTEN_OVERFLOW {
+            self.overflows.add(Overflow::of(&peers), *count, *at, &mut self.budget);
+        }
+        self.drops.add(Dropped { reason: reason.clone(), peers }, *count, *at, &mut self.budget);
     }
 
     fn hold(&mut self, record: &FlowRecord, route: &Route) {

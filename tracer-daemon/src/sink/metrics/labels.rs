@@ -3,6 +3,7 @@
 use super::super::wire::Spell;
 use super::series::Labels;
 use prometheus_client::encoding::EncodeLabelSet;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use tracer_engine::net::Name;
 use tracer_engine::record::{Attribution, FlowRecord, Party};
@@ -43,7 +44,14 @@ pub(super) struct Rejection {
     #[prometheus(flatten)]
     pub(super) peers: Peers,
     pub(super) reason: &'static str,
-    pub(super) cause: &'static str,
+    /// Ours, or the kernel's own word.
+    pub(super) cause: Cow<'static, str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+pub(super) struct Overflow {
+    pub(super) destination_workload: Name,
+    pub(super) destination_workload_namespace: Name,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -100,8 +108,8 @@ pub(super) struct Metric {
 
 impl Peers {
     pub(super) fn of(record: &FlowRecord) -> Self {
-        let (source_workload, source_workload_namespace) = workload(&record.client);
-        let (destination_workload, destination_workload_namespace) = workload(&record.server);
+        let (source_workload, source_workload_namespace) = workload(&record.client.who);
+        let (destination_workload, destination_workload_namespace) = workload(&record.server.who);
         let (destination_service_name, destination_service_namespace) = service(&record.server);
         Self {
             reporter: record.reporter.code(),
@@ -111,6 +119,24 @@ impl Peers {
             destination_workload_namespace,
             destination_service_name,
             destination_service_namespace,
+        }
+    }
+
+    /// Of packets between two addresses, which may not be known any more.
+    pub(super) fn between(reporter: &'static str, ends: Option<&(Attribution, Attribution)>) -> Self {
+        let nobody = Attribution::External;
+        let (source, destination) = ends.map_or((&nobody, &nobody), |(source, destination)| (source, destination));
+        let (source_workload, source_workload_namespace) = workload(source);
+        let (destination_workload, destination_workload_namespace) = workload(destination);
+        let unknown = || UNKNOWN_NAME.clone();
+        Self {
+            reporter,
+            source_workload,
+            source_workload_namespace,
+            destination_workload,
+            destination_workload_namespace,
+            destination_service_name: unknown(),
+            destination_service_namespace: unknown(),
         }
     }
 
@@ -155,7 +181,27 @@ impl Labels for Rejection {
     }
 
     fn nothing() -> Self {
-        Self { peers: Peers::nothing(), reason: OTHER, cause: OTHER }
+        Self { peers: Peers::nothing(), reason: OTHER, cause: OTHER.into() }
+    }
+}
+
+impl Overflow {
+    pub(super) fn of(peers: &Peers) -> Self {
+        Self {
+            destination_workload: peers.destination_workload.clone(),
+            destination_workload_namespace: peers.destination_workload_namespace.clone(),
+        }
+    }
+}
+
+impl Labels for Overflow {
+    fn without_names(&self) -> Self {
+        Self::nothing()
+    }
+
+    fn nothing() -> Self {
+        let other = || OTHER_NAME.clone();
+        Self { destination_workload: other(), destination_workload_namespace: other() }
     }
 }
 
@@ -189,8 +235,8 @@ pub(super) fn attribution(who: &Attribution) -> &'static str {
     }
 }
 
-fn workload(party: &Party) -> (Name, Name) {
-    match &party.who {
+fn workload(who: &Attribution) -> (Name, Name) {
+    match who {
         Attribution::Pod(identity) | Attribution::Tombstone(identity) => {
             (identity.workload.name.clone(), identity.pod.namespace.clone())
         }

@@ -26,13 +26,14 @@ pub struct Origin {
 impl Record {
     pub fn new(record: &FlowRecord, origin: &Origin, epoch: Epoch) -> Self {
         let Text { explanation, remedy } = said(record);
+        let causes: Vec<Code> = record.verdict.spelled_causes().map(|cause| Code::Owned(cause.to_owned())).collect();
         let FlowRecord {
             at,
             id,
             reporter,
             client,
             server,
-            verdict: Verdict { class, reason, causes, security, basis, candidates },
+            verdict: Verdict { class, reason, causes: _, kernel: _, security, basis, candidates },
             handshake,
             seen_from,
             traffic,
@@ -59,8 +60,8 @@ impl Record {
             server: server.into(),
             class: class.code().into(),
             reason: reason.map(|reason| reason.code().into()),
-            cause: causes.first().map(|cause| cause.code().into()),
-            causes: causes.iter().map(|cause| cause.code().into()).collect(),
+            cause: causes.first().cloned(),
+            causes,
             security: security.code().into(),
             basis: basis.code().into(),
             candidates: candidates.iter().map(Candidate::from).collect(),
@@ -245,8 +246,7 @@ fn micros(duration: Duration) -> u64 {
 
 fn said(FlowRecord { verdict, outcome, .. }: &FlowRecord) -> Text {
     match (verdict.reason, outcome) {
-        (Some(reason), _) => verdict::text(reason, verdict.cause()),
         (None, Outcome::StillConnecting) => verdict::still_connecting(),
-        (None, _) => verdict::undetermined(),
+        _ => verdict.text(),
     }
 }

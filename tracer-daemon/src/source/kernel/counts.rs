@@ -1,6 +1,6 @@
 //! What was emitted, and what became of it.
 
-use tracer_engine::socket::SocketChange;
+use tracer_engine::socket::{KernelEvent, SocketChange};
 
 /// The kinds of wire events, as metric labels spell them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -10,6 +10,10 @@ pub enum EventKind {
     Accept,
     FirstBytes,
     Close,
+    /// A dropped segment that is told by itself.
+    Drop,
+    /// A socket that was open before the probes were.
+    Open,
 }
 
 /// `emitted = decoded + malformed + lost`, for every kind, once the ring is drained.
@@ -30,6 +34,8 @@ pub struct EventCounts {
     /// Sockets that were not followed because the map of live sockets was full: their first bytes and the opening
     /// time of their close are missing, and no other event tells so.
     pub untracked: u64,
+    /// Dropped segments that were counted and not told by themselves, because their network namespace told too many.
+    pub untold: u64,
     /// Runs of a probe that the kernel skipped (`HookStatus::missed`, all hooks together).
     pub missed: u64,
 }
@@ -37,15 +43,23 @@ pub struct EventCounts {
 impl EventKind {
     /// In the order of `tracer_common::kind`.
     pub const ALL: [Self; tracer_common::kind::COUNT as usize] =
-        [Self::Connect, Self::SynRetransmit, Self::Accept, Self::FirstBytes, Self::Close];
+        [Self::Connect, Self::SynRetransmit, Self::Accept, Self::FirstBytes, Self::Close, Self::Drop, Self::Open];
 
-    pub(super) fn of(change: &SocketChange) -> Self {
+    pub(super) fn of(event: &KernelEvent) -> Self {
+        match event {
+            KernelEvent::Socket(event) => Self::of_change(&event.change),
+            KernelEvent::Dropped(_) | KernelEvent::DropCount(_) => Self::Drop,
+        }
+    }
+
+    fn of_change(change: &SocketChange) -> Self {
         match change {
             SocketChange::Connected { .. } | SocketChange::ConnectFailed { .. } => Self::Connect,
             SocketChange::SynRetransmitted { .. } => Self::SynRetransmit,
             SocketChange::Accepted { .. } => Self::Accept,
             SocketChange::FirstBytes { .. } => Self::FirstBytes,
             SocketChange::Closed(_) => Self::Close,
+            SocketChange::Found => Self::Open,
         }
     }
 
@@ -56,6 +70,8 @@ impl EventKind {
             Self::Accept => "accept",
             Self::FirstBytes => "first_bytes",
             Self::Close => "close",
+            Self::Drop => "drop",
+            Self::Open => "open",
         }
     }
 }
@@ -67,7 +83,8 @@ impl EventCounts {
 
     /// What the engine must be told of as `Input::Lost` when it has grown.
     pub fn lost(&self) -> u64 {
-        let Self { kinds, unrecognised, untracked, missed } = self;
+        // What was not told of a drop makes no absence a proof: drops are never looked for.
+        let Self { kinds, unrecognised, untracked, untold: _, missed } = self;
         kinds.iter().map(|kind| kind.lost + kind.malformed).sum::<u64>() + unrecognised + untracked + missed
     }
 }

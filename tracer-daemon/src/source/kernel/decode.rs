@@ -1,4 +1,4 @@
-//! Wire bytes become `SocketEvent`s: total, without unsafe, whatever the bytes.
+//! Wire bytes become events in the engine's words: total, without unsafe, whatever the bytes.
 //!
 //! The only reader of `tracer_common`'s layouts. Payload bytes are parsed here and go no further.
 
@@ -7,16 +7,18 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 use tracer_common::{
-    Accept, Close as WireClose, Connect, Event, FirstBytes, Header, Socket as WireSocket, SynRetransmit, close_flags,
-    connect_flags, direction, kind,
+    Accept, Close as WireClose, Connect, Drop, Event, FirstBytes, Header, Open, Socket as WireSocket, SynRetransmit,
+    close_flags, connect_flags, direction, kind, tcp_flags,
 };
 use tracer_engine::net::{CgroupId, Cookie, Endpoint, Ktime, NetNs};
 use tracer_engine::socket::{
-    Close, ConnectError, Direction, End, Handshake, Owner, Reset, Socket, SocketChange, SocketEvent,
+    Close, ConnectError, Direction, Dropped, End, Handshake, KernelEvent, Owner, Reset, Segment, Socket, SocketChange,
+    SocketEvent, Unreachable,
 };
 
 use super::counts::EventKind;
 use super::payload;
+use super::reasons::Reasons;
 
 /// Why a record of the ring is no event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -29,6 +31,14 @@ pub enum Malformed {
     Body { kind: EventKind, length: usize },
     #[error("unknown direction {0}")]
     Direction(u32),
+}
+
+/// What it takes to understand the wire beside the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    pub reasons: Reasons,
+    /// Whether a probe would have seen the RST that refused a connect: else its absence tells nothing.
+    pub sees_resets: bool,
 }
 
 /// Fields by their place in the wire structures, which the compiler knows. Out of range reads as zero: the length was
@@ -49,35 +59,75 @@ const ECONNREFUSED: u32 = 111;
 const EHOSTDOWN: u32 = 112;
 const EHOSTUNREACH: u32 = 113;
 
-pub fn decode(bytes: &[u8]) -> Result<SocketEvent, Malformed> {
-    if bytes.len() < size_of::<Header>() {
-        return Err(Malformed::Header(bytes.len()));
-    }
-    let header = Wire(bytes);
-    let kind = kind_of(header.u32(offset_of!(Header, kind)))?;
-    let body = offset_of!(Event<FirstBytes>, body);
-    let body = bytes.get(body..).ok_or(Malformed::Body { kind, length: bytes.len() })?;
-    if body.len() < size_of_body(kind) {
-        return Err(Malformed::Body { kind, length: bytes.len() });
-    }
-    let at = Ktime(header.u64(offset_of!(Header, at)));
-    let socket = socket(&header);
-    let body = Wire(body);
-    let change = match kind {
-        EventKind::Connect => connect(&body, at, socket.local.port),
-        EventKind::SynRetransmit => SocketChange::SynRetransmitted {
-            since: body.time(offset_of!(SynRetransmit, since)).unwrap_or(at),
-            count: u8::try_from(body.u32(offset_of!(SynRetransmit, count))).unwrap_or(u8::MAX),
-        },
-        EventKind::Accept => {
-            let known = body.u32(offset_of!(Accept, flags)) & connect_flags::HANDSHAKE != 0;
-            let handshake = body.handshake(offset_of!(Accept, client_isn), offset_of!(Accept, server_isn));
-            SocketChange::Accepted { handshake: known.then_some(handshake) }
+impl Decoder {
+    pub fn decode(&self, bytes: &[u8]) -> Result<KernelEvent, Malformed> {
+        if bytes.len() < size_of::<Header>() {
+            return Err(Malformed::Header(bytes.len()));
         }
-        EventKind::FirstBytes => first_bytes(&body, bytes.len())?,
-        EventKind::Close => SocketChange::Closed(close(&body)),
-    };
-    Ok(SocketEvent { at, socket, change })
+        let header = Wire(bytes);
+        let kind = kind_of(header.u32(offset_of!(Header, kind)))?;
+        let body = offset_of!(Event<FirstBytes>, body);
+        let body = bytes.get(body..).ok_or(Malformed::Body { kind, length: bytes.len() })?;
+        if body.len() < size_of_body(kind) {
+            return Err(Malformed::Body { kind, length: bytes.len() });
+        }
+        let at = Ktime(header.u64(offset_of!(Header, at)));
+        let socket = socket(&header);
+        let body = Wire(body);
+        let change = match kind {
+            EventKind::Connect => self.connect(&body, at, socket.local.port),
+            EventKind::SynRetransmit => SocketChange::SynRetransmitted {
+                since: body.time(offset_of!(SynRetransmit, since)).unwrap_or(at),
+                count: u8::try_from(body.u32(offset_of!(SynRetransmit, count))).unwrap_or(u8::MAX),
+                client_isn: Some(body.u32(offset_of!(SynRetransmit, client_isn))),
+            },
+            EventKind::Accept => {
+                let known = body.u32(offset_of!(Accept, flags)) & connect_flags::HANDSHAKE != 0;
+                let handshake = body.handshake(offset_of!(Accept, client_isn), offset_of!(Accept, server_isn));
+                SocketChange::Accepted { handshake: known.then_some(handshake) }
+            }
+            EventKind::FirstBytes => first_bytes(&body, bytes.len())?,
+            EventKind::Close => SocketChange::Closed(close(&body)),
+            EventKind::Open => SocketChange::Found,
+            EventKind::Drop => return Ok(KernelEvent::Dropped(self.dropped(&body, at, &socket))),
+        };
+        Ok(KernelEvent::Socket(SocketEvent { at, socket, change }))
+    }
+
+    fn connect(&self, body: &Wire<'_>, at: Ktime, local_port: u16) -> SocketChange {
+        let since = body.time(offset_of!(Connect, since)).unwrap_or(at);
+        let flags = body.u32(offset_of!(Connect, flags));
+        let handshake = body.handshake(offset_of!(Connect, client_isn), offset_of!(Connect, server_isn));
+        if flags & connect_flags::FAILED != 0 {
+            let by_icmp = self.sees_resets && flags & connect_flags::RESET_RECEIVED == 0;
+            let error = match connect_error(body.u32(offset_of!(Connect, error)), local_port) {
+                ConnectError::Refused if by_icmp => ConnectError::RefusedByIcmp,
+                error => error,
+            };
+            let client_isn = (error != ConnectError::NoLocalPort).then_some(handshake.client_isn);
+            return SocketChange::ConnectFailed { since, error, client_isn };
+        }
+        SocketChange::Connected { since, handshake: (flags & connect_flags::HANDSHAKE != 0).then_some(handshake) }
+    }
+
+    fn dropped(&self, body: &Wire<'_>, at: Ktime, socket: &Socket) -> Dropped {
+        let flags = body.u32(offset_of!(Drop, flags));
+        let is = |flag: u32| flags & flag != 0;
+        let acknowledged = body.u32(offset_of!(Drop, acknowledgement)).wrapping_sub(1);
+        Dropped {
+            at,
+            reason: self.reasons.name(body.u32(offset_of!(Drop, reason))),
+            source: socket.local,
+            destination: socket.remote,
+            cookie: Some(socket.cookie).filter(|cookie| cookie.0 != 0),
+            netns: socket.owner.netns,
+            segment: match (is(tcp_flags::SYN), is(tcp_flags::ACK), is(tcp_flags::RST)) {
+                (true, false, _) => Segment::Syn { client_isn: body.u32(offset_of!(Drop, sequence)) },
+                (true, true, _) | (false, true, true) => Segment::SynAnswer { client_isn: acknowledged },
+                _ => Segment::Other,
+            },
+        }
+    }
 }
 
 /// The kind that malformed bytes claim to have, for the counters.
@@ -92,6 +142,8 @@ fn kind_of(kind: u32) -> Result<EventKind, Malformed> {
         kind::ACCEPT => Ok(EventKind::Accept),
         kind::FIRST_BYTES => Ok(EventKind::FirstBytes),
         kind::CLOSE => Ok(EventKind::Close),
+        kind::DROP => Ok(EventKind::Drop),
+        kind::OPEN => Ok(EventKind::Open),
         other => Err(Malformed::Kind(other)),
     }
 }
@@ -103,6 +155,8 @@ fn size_of_body(kind: EventKind) -> usize {
         EventKind::Accept => size_of::<Accept>(),
         EventKind::FirstBytes => size_of::<FirstBytes>(),
         EventKind::Close => size_of::<WireClose>(),
+        EventKind::Drop => size_of::<Drop>(),
+        EventKind::Open => size_of::<Open>(),
     }
 }
 
@@ -122,17 +176,6 @@ fn socket(header: &Wire<'_>) -> Socket {
     }
 }
 
-fn connect(body: &Wire<'_>, at: Ktime, local_port: u16) -> SocketChange {
-    let since = body.time(offset_of!(Connect, since)).unwrap_or(at);
-    let flags = body.u32(offset_of!(Connect, flags));
-    if flags & connect_flags::FAILED != 0 {
-        let error = connect_error(body.u32(offset_of!(Connect, error)), local_port);
-        return SocketChange::ConnectFailed { since, error };
-    }
-    let handshake = body.handshake(offset_of!(Connect, client_isn), offset_of!(Connect, server_isn));
-    SocketChange::Connected { since, handshake: (flags & connect_flags::HANDSHAKE != 0).then_some(handshake) }
-}
-
 /// Without an error the port tells two cases apart: the connect never got one (trap 17), or its owner gave up (trap 3).
 fn connect_error(error: u32, local_port: u16) -> ConnectError {
     match error {
@@ -140,8 +183,11 @@ fn connect_error(error: u32, local_port: u16) -> ConnectError {
         0 => ConnectError::Abandoned,
         ECONNREFUSED => ConnectError::Refused,
         ETIMEDOUT => ConnectError::TimedOut,
-        EACCES | ENONET | EPROTO | EMSGSIZE | ENOPROTOOPT | EOPNOTSUPP | ENETDOWN | ENETUNREACH | EHOSTDOWN
-        | EHOSTUNREACH => ConnectError::Unreachable,
+        EHOSTUNREACH => ConnectError::Unreachable(Unreachable::Host),
+        ENETUNREACH => ConnectError::Unreachable(Unreachable::Network),
+        ENOPROTOOPT | EPROTO => ConnectError::Unreachable(Unreachable::Protocol),
+        EACCES => ConnectError::Unreachable(Unreachable::Prohibited),
+        ENONET | EMSGSIZE | EOPNOTSUPP | ENETDOWN | EHOSTDOWN => ConnectError::Unreachable(Unreachable::Other),
         other => ConnectError::Other(u16::try_from(other).unwrap_or(u16::MAX)),
     }
 }

@@ -3,11 +3,16 @@
 mod attach;
 mod hooks;
 
-use aya::maps::{PerCpuArray, RingBuf};
-use aya::{Btf, Ebpf, EbpfLoader, include_bytes_aligned};
+use std::fs::File;
+
+use aya::maps::{Map, PerCpuArray, RingBuf};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
 
+use super::drops::DropMaps;
+use super::offsets::{Layout, Wanted};
 use super::ring::Maps;
+use super::scope::Scope;
 use super::{HookState, HookStatus, KernelConfig, KernelError, capability, cgroup2};
 use hooks::{HOOKS, Point};
 
@@ -20,21 +25,28 @@ pub(super) struct Probes {
     hooks: Vec<HookStatus>,
 }
 
-/// Tracepoints whose type numbers loading needs.
-pub(super) fn tracepoints() -> Vec<&'static str> {
-    let name = |hook: &hooks::Hook| match hook.point {
-        Point::Tracepoint(name) => Some(name),
-        Point::Cgroup(_) => None,
+/// What loading leaves beside the probes.
+pub(super) struct Loaded {
+    pub probes: Probes,
+    pub maps: Maps,
+    pub drops: DropMaps,
+    pub scope: Scope,
+    /// Reads as the sockets that are open, where the iterator could be attached.
+    pub open_sockets: Option<File>,
+}
+
+/// The running kernel's layout, as far as the probes need it.
+pub(super) fn layout() -> Result<Layout, KernelError> {
+    let name = |point: fn(Point) -> Option<&'static str>| -> Vec<&'static str> {
+        HOOKS.iter().filter_map(|hook| point(hook.point)).collect()
     };
-    HOOKS.iter().filter_map(name).collect()
+    let tracepoints = name(|point| if let Point::Tracepoint(name) = point { Some(name) } else { None });
+    let iterators = name(|point| if let Point::Iterator(name) = point { Some(name) } else { None });
+    Layout::of_this_kernel(&Wanted { tracepoints: &tracepoints, iterators: &iterators })
 }
 
 impl Probes {
-    pub(super) fn load(
-        config: &KernelConfig,
-        offsets: &[(&'static str, u32)],
-        tracepoints: &Btf,
-    ) -> Result<(Self, Maps), KernelError> {
+    pub(super) fn load(config: &KernelConfig, layout: &Layout) -> Result<Loaded, KernelError> {
         if !config.ring_bytes.is_power_of_two() || !(4096..=1 << 30).contains(&config.ring_bytes) {
             return Err(KernelError::RingSize(config.ring_bytes));
         }
@@ -42,12 +54,18 @@ impl Probes {
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
         loader.map_max_entries("EVENTS", config.ring_bytes).map_max_entries("LIVE", config.max_sockets.max(1));
-        for (name, offset) in offsets {
+        let harmless = layout.reasons.harmless();
+        loader.override_global("HARMLESS_REASONS", &harmless, true);
+        for (name, offset) in &layout.offsets {
             loader.override_global(name, offset, true);
         }
         let mut object = loader.load(OBJECT).map_err(|error| refused(&error))?;
         drop(loader);
         let maps = maps(&mut object)?;
+        let drops = drop_maps(&mut object)?;
+        // Before anything is attached: what is out of scope is never told.
+        let scope = Scope::open(take(&mut object, "SCOPE")?, &config.scope)
+            .map_err(|error| KernelError::failed("tell the probes whom to trace")(error.to_string()))?;
 
         let cgroup = if !config.first_bytes {
             Err(HookState::Off)
@@ -57,15 +75,28 @@ impl Probes {
             Err(HookState::Absent { why: "capability NET_ADMIN is missing: grant it".to_owned() })
         };
         let mut hooks = Vec::with_capacity(HOOKS.len());
+        let mut open_sockets = None;
         for hook in &HOOKS {
             let state = match (hook.point, &cgroup) {
-                (Point::Tracepoint(name), _) => attach::tracepoint(&mut object, hook, name, tracepoints)?,
+                (Point::Tracepoint(name), _) => match layout.lacks(name) {
+                    Some(why) => HookState::Absent { why: why.to_owned() },
+                    None => attach::tracepoint(&mut object, hook, name, &layout.hooks)?,
+                },
+                (Point::Iterator(name), _) => {
+                    let (state, file) = attach::iterator(&mut object, hook, name, &layout.hooks)?;
+                    open_sockets = file;
+                    state
+                }
                 (Point::Cgroup(direction), Ok(cgroup)) => attach::cgroup(&mut object, hook, cgroup, direction)?,
                 (Point::Cgroup(_), Err(state)) => state.clone(),
             };
             hooks.push(hook.status(state)?);
         }
-        Ok((Self { object: Some(object), hooks }, maps))
+        Ok(Loaded { probes: Self { object: Some(object), hooks }, maps, drops, scope, open_sockets })
+    }
+
+    pub(super) fn see_resets(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.name == hooks::SEES_RESETS && hook.state == HookState::Attached)
     }
 
     pub(super) fn hooks(&self) -> &[HookStatus] {
@@ -102,14 +133,25 @@ impl std::fmt::Debug for Probes {
 }
 
 fn maps(object: &mut Ebpf) -> Result<Maps, KernelError> {
-    let failed = KernelError::failed("open the probes' maps");
-    let mut take = |name: &str| object.take_map(name).ok_or_else(|| failed(format!("the object has no map {name}")));
-    let events = RingBuf::try_from(take("EVENTS")?).map_err(|error| failed(error.to_string()))?;
-    let counters = PerCpuArray::try_from(take("COUNTERS")?).map_err(|error| failed(error.to_string()))?;
+    let events: RingBuf<_> = take(object, "EVENTS")?;
+    let counters: PerCpuArray<_, u64> = take(object, "COUNTERS")?;
     let logger = EbpfLogger::init(object)
         .inspect_err(|error| tracing::warn!(%error, "diagnostics of the kernel side are off"))
         .ok();
     Ok(Maps { events, counters, logger })
+}
+
+fn drop_maps(object: &mut Ebpf) -> Result<DropMaps, KernelError> {
+    Ok(DropMaps { pairs: take(object, "DROPS")?, reasons: take(object, "REASONS")? })
+}
+
+fn take<M: TryFrom<Map>>(object: &mut Ebpf, name: &str) -> Result<M, KernelError>
+where
+    M::Error: std::fmt::Display,
+{
+    let failed = KernelError::failed("open the probes' maps");
+    let map = object.take_map(name).ok_or_else(|| failed(format!("the object has no map {name}")))?;
+    M::try_from(map).map_err(|error| failed(format!("{name}: {error}")))
 }
 
 fn refused(error: &aya::EbpfError) -> KernelError {

@@ -10,11 +10,12 @@ use log::Log;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Sleep;
-use tracer_common::counter;
-use tracer_engine::socket::SocketEvent;
+use tracer_common::{Event, Open, counter};
+use tracer_engine::socket::KernelEvent;
 
+use super::KernelError;
 use super::counts::{EventCounts, EventKind, KindCount};
-use super::{KernelError, decode};
+use super::decode::{Decoder, claimed_kind};
 
 /// The probes' maps that user space reads.
 pub(super) struct Maps {
@@ -28,6 +29,7 @@ pub(super) struct Ring {
     events: AsyncFd<RingBuf<MapData>>,
     counters: PerCpuArray<MapData, u64>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
+    decoder: Decoder,
     /// Runs after a wake-up: see `SETTLE`.
     settling: Option<Pin<Box<Sleep>>>,
     decoded: [u64; EventKind::ALL.len()],
@@ -43,16 +45,16 @@ const BATCH: usize = 1024;
 const SETTLE: Duration = Duration::from_millis(15);
 
 impl Ring {
-    pub(super) fn open(maps: Maps) -> Result<Self, KernelError> {
+    pub(super) fn open(maps: Maps, decoder: Decoder) -> Result<Self, KernelError> {
         let Maps { events, counters, logger } = maps;
         // SAFETY: the ring owns its descriptor and keeps it for as long as it lives.
         let events = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
         let events = events.map_err(|error| watch(&error.into()))?;
         let none = [0; EventKind::ALL.len()];
-        Ok(Self { events, counters, logger, settling: None, decoded: none, malformed: none, unrecognised: 0 })
+        Ok(Self { events, counters, logger, decoder, settling: None, decoded: none, malformed: none, unrecognised: 0 })
     }
 
-    pub(super) async fn read(&mut self, out: &mut Vec<SocketEvent>) -> Result<(), KernelError> {
+    pub(super) async fn read(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
         loop {
             if self.take(out) > 0 {
                 return Ok(());
@@ -77,7 +79,7 @@ impl Ring {
         }
     }
 
-    pub(super) fn drain(&mut self, out: &mut Vec<SocketEvent>) {
+    pub(super) fn drain(&mut self, out: &mut Vec<KernelEvent>) {
         while self.take(out) > 0 {}
     }
 
@@ -93,7 +95,13 @@ impl Ring {
             };
         }
         counts.untracked = self.counter(counter::UNTRACKED)?;
+        counts.untold = self.counter(counter::UNTOLD)?;
         Ok(counts)
+    }
+
+    /// Dropped segments, told and untold.
+    pub(super) fn dropped(&self) -> Result<u64, KernelError> {
+        Ok(self.counter(counter::EMITTED + EventKind::Drop as u32)? + self.counter(counter::UNTOLD)?)
     }
 
     /// State changes that the second program of `inet_sock_set_state` handled.
@@ -102,28 +110,42 @@ impl Ring {
     }
 
     /// Decodes at most a batch; how many records it took.
-    fn take(&mut self, out: &mut Vec<SocketEvent>) -> usize {
-        let events = self.events.get_mut();
+    fn take(&mut self, out: &mut Vec<KernelEvent>) -> usize {
+        let Self { events, decoder, decoded, malformed, unrecognised, .. } = self;
+        let events = events.get_mut();
         let mut taken = 0;
         while taken < BATCH
             && let Some(record) = events.next()
         {
             taken += 1;
-            match decode::decode(&record) {
+            match decoder.decode(&record) {
                 Ok(event) => {
-                    self.decoded[EventKind::of(&event.change) as usize] += 1;
+                    decoded[EventKind::of(&event) as usize] += 1;
                     out.push(event);
                 }
-                Err(malformed) => {
-                    tracing::debug!(%malformed, "a record of the kernel's ring is no event");
-                    match decode::claimed_kind(&record) {
-                        Some(kind) => self.malformed[kind as usize] += 1,
-                        None => self.unrecognised += 1,
+                Err(why) => {
+                    tracing::debug!(malformed = %why, "a record of the kernel's ring is no event");
+                    match claimed_kind(&record) {
+                        Some(kind) => malformed[kind as usize] += 1,
+                        None => *unrecognised += 1,
                     }
                 }
             }
         }
         taken
+    }
+
+    /// As `take`, of what the iterator over open files wrote: records of one size, one after the other.
+    pub(super) fn take_open(&mut self, bytes: &[u8], out: &mut Vec<KernelEvent>) {
+        for record in bytes.chunks(size_of::<Event<Open>>()) {
+            match self.decoder.decode(record) {
+                Ok(event) => {
+                    self.decoded[EventKind::Open as usize] += 1;
+                    out.push(event);
+                }
+                Err(_) => self.malformed[EventKind::Open as usize] += 1,
+            }
+        }
     }
 
     fn counter(&self, slot: u32) -> Result<u64, KernelError> {

@@ -1,16 +1,20 @@
 //! One line: an input, or the end.
 
 use super::Recorded;
+use super::dropped::{DropCountLine, DroppedLine};
 use super::socket::SocketLine;
 use crate::source::cluster::ClusterEvent;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use tracer_engine::net::Ktime;
+use tracer_engine::socket::KernelEvent;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Line<'a> {
     Socket(SocketLine),
+    Dropped(DroppedLine),
+    DropCount(DropCountLine),
     Cluster {
         at: u64,
         event: Cow<'a, ClusterEvent>,
@@ -29,7 +33,9 @@ pub(super) enum Line<'a> {
 impl<'a> From<&'a Recorded> for Line<'a> {
     fn from(recorded: &'a Recorded) -> Self {
         match recorded {
-            Recorded::Socket(event) => Line::Socket(event.into()),
+            Recorded::Kernel(KernelEvent::Socket(event)) => Line::Socket(event.into()),
+            Recorded::Kernel(KernelEvent::Dropped(dropped)) => Line::Dropped(dropped.into()),
+            Recorded::Kernel(KernelEvent::DropCount(count)) => Line::DropCount(count.into()),
             Recorded::Cluster { at, event } => Line::Cluster { at: at.0, event: Cow::Borrowed(event) },
             Recorded::Tick(at) => Line::Tick(at.0),
             Recorded::Lost { at, count } => Line::Lost { at: at.0, count: *count },
@@ -41,7 +47,9 @@ impl Line<'_> {
     /// `Err`: the end, and how many inputs there should have been.
     pub(super) fn into_recorded(self) -> Result<Recorded, u64> {
         Ok(match self {
-            Line::Socket(event) => Recorded::Socket(event.into()),
+            Line::Socket(event) => Recorded::Kernel(KernelEvent::Socket(event.into())),
+            Line::Dropped(dropped) => Recorded::Kernel(KernelEvent::Dropped(dropped.into())),
+            Line::DropCount(count) => Recorded::Kernel(KernelEvent::DropCount(count.into())),
             Line::Cluster { at, event } => Recorded::Cluster { at: Ktime(at), event: event.into_owned() },
             Line::Tick(at) => Recorded::Tick(Ktime(at)),
             Line::Lost { at, count } => Recorded::Lost { at: Ktime(at), count },

@@ -24,12 +24,31 @@ pub(super) struct SocketLine {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 enum Change {
-    SynRetransmitted { since: u64, count: u8 },
-    Connected { since: u64, handshake: Option<Handshake> },
-    ConnectFailed { since: u64, error: ConnectError },
-    Accepted { handshake: Option<Handshake> },
-    FirstBytes { direction: Direction, payload: Payload },
+    SynRetransmitted {
+        since: u64,
+        count: u8,
+        #[serde(default)]
+        client_isn: Option<u32>,
+    },
+    Connected {
+        since: u64,
+        handshake: Option<Handshake>,
+    },
+    ConnectFailed {
+        since: u64,
+        error: ConnectError,
+        #[serde(default)]
+        client_isn: Option<u32>,
+    },
+    Accepted {
+        handshake: Option<Handshake>,
+    },
+    FirstBytes {
+        direction: Direction,
+        payload: Payload,
+    },
     Closed(Close),
+    Found,
 }
 
 /// Client's and server's initial sequence number.
@@ -40,8 +59,11 @@ struct Handshake(u32, u32);
 #[serde(rename_all = "kebab-case")]
 enum ConnectError {
     Refused,
+    RefusedByIcmp,
     TimedOut,
+    /// As the first version of the format has it, which did not say which.
     Unreachable,
+    UnreachableBy(Unreachable),
     Abandoned,
     NoLocalPort,
     Other(u16),
@@ -112,6 +134,7 @@ macro_rules! mirrors {
 
 mirrors! {
     Direction { Sent, Received }
+    Unreachable { Host, Network, Protocol, Prohibited, Other }
     Reset { Received, Sent }
     End { This, Peer }
     ResponseBody { UpstreamConnectionFailure, UpstreamConnectError, NoHealthyUpstream, AccessDenied, Other }
@@ -150,14 +173,14 @@ impl From<SocketLine> for SocketEvent {
 impl From<&socket::SocketChange> for Change {
     fn from(change: &socket::SocketChange) -> Self {
         match change {
-            socket::SocketChange::SynRetransmitted { since, count } => {
-                Self::SynRetransmitted { since: since.0, count: *count }
+            socket::SocketChange::SynRetransmitted { since, count, client_isn } => {
+                Self::SynRetransmitted { since: since.0, count: *count, client_isn: *client_isn }
             }
             socket::SocketChange::Connected { since, handshake } => {
                 Self::Connected { since: since.0, handshake: handshake.map(Handshake::from) }
             }
-            socket::SocketChange::ConnectFailed { since, error } => {
-                Self::ConnectFailed { since: since.0, error: (*error).into() }
+            socket::SocketChange::ConnectFailed { since, error, client_isn } => {
+                Self::ConnectFailed { since: since.0, error: (*error).into(), client_isn: *client_isn }
             }
             socket::SocketChange::Accepted { handshake } => {
                 Self::Accepted { handshake: handshake.map(Handshake::from) }
@@ -166,6 +189,7 @@ impl From<&socket::SocketChange> for Change {
                 Self::FirstBytes { direction: (*direction).into(), payload: payload.into() }
             }
             socket::SocketChange::Closed(close) => Self::Closed((*close).into()),
+            socket::SocketChange::Found => Self::Found,
         }
     }
 }
@@ -173,16 +197,21 @@ impl From<&socket::SocketChange> for Change {
 impl From<Change> for socket::SocketChange {
     fn from(change: Change) -> Self {
         match change {
-            Change::SynRetransmitted { since, count } => Self::SynRetransmitted { since: Ktime(since), count },
+            Change::SynRetransmitted { since, count, client_isn } => {
+                Self::SynRetransmitted { since: Ktime(since), count, client_isn }
+            }
             Change::Connected { since, handshake } => {
                 Self::Connected { since: Ktime(since), handshake: handshake.map(Into::into) }
             }
-            Change::ConnectFailed { since, error } => Self::ConnectFailed { since: Ktime(since), error: error.into() },
+            Change::ConnectFailed { since, error, client_isn } => {
+                Self::ConnectFailed { since: Ktime(since), error: error.into(), client_isn }
+            }
             Change::Accepted { handshake } => Self::Accepted { handshake: handshake.map(Into::into) },
             Change::FirstBytes { direction, payload } => {
                 Self::FirstBytes { direction: direction.into(), payload: payload.into() }
             }
             Change::Closed(close) => Self::Closed(close.into()),
+            Change::Found => Self::Found,
         }
     }
 }
@@ -205,8 +234,9 @@ impl From<socket::ConnectError> for ConnectError {
     fn from(error: socket::ConnectError) -> Self {
         match error {
             socket::ConnectError::Refused => Self::Refused,
+            socket::ConnectError::RefusedByIcmp => Self::RefusedByIcmp,
             socket::ConnectError::TimedOut => Self::TimedOut,
-            socket::ConnectError::Unreachable => Self::Unreachable,
+            socket::ConnectError::Unreachable(which) => Self::UnreachableBy(which.into()),
             socket::ConnectError::Abandoned => Self::Abandoned,
             socket::ConnectError::NoLocalPort => Self::NoLocalPort,
             socket::ConnectError::Other(errno) => Self::Other(errno),
@@ -218,8 +248,10 @@ impl From<ConnectError> for socket::ConnectError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Refused => Self::Refused,
+            ConnectError::RefusedByIcmp => Self::RefusedByIcmp,
             ConnectError::TimedOut => Self::TimedOut,
-            ConnectError::Unreachable => Self::Unreachable,
+            ConnectError::Unreachable => Self::Unreachable(socket::Unreachable::Host),
+            ConnectError::UnreachableBy(which) => Self::Unreachable(which.into()),
             ConnectError::Abandoned => Self::Abandoned,
             ConnectError::NoLocalPort => Self::NoLocalPort,
             ConnectError::Other(errno) => Self::Other(errno),

@@ -36,12 +36,21 @@ impl Bytes {
     }
 
     fn decode(&self) -> SocketEvent {
-        decode(&self.0).expect("an event")
+        match decode(&self.0) {
+            Ok(KernelEvent::Socket(event)) => event,
+            other => panic!("no event of a socket: {other:?}"),
+        }
     }
 
     fn change(&self) -> SocketChange {
         self.decode().change
     }
+}
+
+/// A kernel with one drop reason, and with every probe.
+fn decode(bytes: &[u8]) -> Result<KernelEvent, Malformed> {
+    let reasons = Reasons::new(vec![(12, "NETFILTER_DROP".into())]);
+    Decoder { reasons, sees_resets: true }.decode(bytes)
 }
 
 fn mapped(ip: [u8; 4]) -> Ipv6Addr {
@@ -51,7 +60,7 @@ fn mapped(ip: [u8; 4]) -> Ipv6Addr {
 fn failed(error: u32, local_port: u16) -> SocketChange {
     let remote = (mapped([10, 244, 0, 3]), 9090);
     let mut bytes = Bytes::header(kind::CONNECT, (mapped([10, 244, 0, 2]), local_port), remote);
-    bytes.u64(900).u32(0).u32(0).u32(connect_flags::FAILED).u32(error).change()
+    bytes.u64(900).u32(7).u32(0).u32(connect_flags::FAILED | connect_flags::RESET_RECEIVED).u32(error).change()
 }
 
 #[test]
@@ -76,12 +85,14 @@ fn an_ipv6_address_stays_one() {
 
 #[test]
 fn trap_03_no_error_is_the_owner_who_gave_up() {
-    assert_eq!(failed(0, 40_000), SocketChange::ConnectFailed { since: Ktime(900), error: ConnectError::Abandoned });
+    let (since, error, client_isn) = (Ktime(900), ConnectError::Abandoned, Some(7));
+    assert_eq!(failed(0, 40_000), SocketChange::ConnectFailed { since, error, client_isn });
 }
 
 #[test]
 fn trap_17_no_error_and_no_port_is_no_port_left() {
-    assert_eq!(failed(0, 0), SocketChange::ConnectFailed { since: Ktime(900), error: ConnectError::NoLocalPort });
+    let (since, error, client_isn) = (Ktime(900), ConnectError::NoLocalPort, None);
+    assert_eq!(failed(0, 0), SocketChange::ConnectFailed { since, error, client_isn });
 }
 
 #[test]
@@ -92,10 +103,40 @@ fn errnos_have_names() {
     };
     assert_eq!(error(ECONNREFUSED), ConnectError::Refused);
     assert_eq!(error(ETIMEDOUT), ConnectError::TimedOut);
-    assert_eq!(error(EHOSTUNREACH), ConnectError::Unreachable);
-    assert_eq!(error(ENETUNREACH), ConnectError::Unreachable);
+    assert_eq!(error(EHOSTUNREACH), ConnectError::Unreachable(Unreachable::Host));
+    assert_eq!(error(ENETUNREACH), ConnectError::Unreachable(Unreachable::Network));
+    assert_eq!(error(EACCES), ConnectError::Unreachable(Unreachable::Prohibited));
     assert_eq!(error(103), ConnectError::Other(103));
     assert_eq!(error(70_000), ConnectError::Other(u16::MAX));
+}
+
+#[test]
+fn a_refusal_without_a_rst_was_icmps_where_a_rst_would_have_been_seen() {
+    let mut bytes = Bytes::of(kind::CONNECT);
+    bytes.u64(900).u32(7).u32(0).u32(connect_flags::FAILED).u32(ECONNREFUSED);
+    let error = |sees_resets| match (Decoder { sees_resets, ..Decoder::default() }).decode(&bytes.0) {
+        Ok(KernelEvent::Socket(SocketEvent { change: SocketChange::ConnectFailed { error, .. }, .. })) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((error(true), error(false)), (ConnectError::RefusedByIcmp, ConnectError::Refused));
+}
+
+#[test]
+fn trap_06_a_drop_is_told_by_the_packets_own_addresses() {
+    let dropped = |flags: u32, sequence: u32, acknowledgement: u32| {
+        let mut bytes = Bytes::of(kind::DROP);
+        match decode(&bytes.u32(12).u32(sequence).u32(acknowledgement).u32(flags).0) {
+            Ok(KernelEvent::Dropped(dropped)) => dropped,
+            other => panic!("{other:?}"),
+        }
+    };
+    let syn = dropped(tcp_flags::SYN, 41, 0);
+    assert_eq!((&*syn.reason, syn.segment), ("NETFILTER_DROP", Segment::Syn { client_isn: 41 }));
+    assert_eq!((syn.source.port, syn.destination.port), (57_282, 9090));
+    for flags in [tcp_flags::SYN | tcp_flags::ACK, tcp_flags::RST | tcp_flags::ACK] {
+        assert_eq!(dropped(flags, 9, 42).segment, Segment::SynAnswer { client_isn: 41 });
+    }
+    assert_eq!(dropped(tcp_flags::ACK, 9, 42).segment, Segment::Other);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 
+use aya::programs::iter::Iter;
 use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
@@ -34,6 +35,25 @@ pub(super) fn cgroup(
     state(program.load().and_then(|()| program.attach(cgroup, direction, CgroupAttachMode::Single)))
 }
 
+/// The file reads as what the iterator writes, from the start, once.
+pub(super) fn iterator(
+    object: &mut Ebpf,
+    hook: &Hook,
+    name: &str,
+    functions: &Btf,
+) -> Result<(HookState, Option<File>), KernelError> {
+    let program: &mut Iter = program(object, hook)?;
+    let attached = program.load(name, functions).and_then(|()| program.attach());
+    let link = match attached.and_then(|link| program.take_link(link)) {
+        Ok(link) => link,
+        Err(error) => return Ok((state::<()>(Err(error))?, None)),
+    };
+    Ok(match link.into_file() {
+        Ok(file) => (HookState::Attached, Some(file)),
+        Err(error) => (HookState::Absent { why: error.to_string() }, None),
+    })
+}
+
 /// Runs that the kernel skipped because they would have interrupted the program on its own cpu.
 pub(super) fn skipped(program: &Program) -> Option<u64> {
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
@@ -60,7 +80,7 @@ fn state<L>(attached: Result<L, ProgramError>) -> Result<HookState, KernelError>
         Err(ProgramError::LoadError { io_error, verifier_log }) => Ok(HookState::Absent {
             why: format!("{io_error}; the verifier says: {}", verdict(&verifier_log.to_string())),
         }),
-        Err(ProgramError::Btf(_)) => Ok(HookState::Absent { why: "this kernel has no such tracepoint".to_owned() }),
+        Err(ProgramError::Btf(_)) => Ok(HookState::Absent { why: "this kernel has no such hook".to_owned() }),
         Err(error) => {
             // aya's own message of a failed system call does not say how it failed.
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -23,6 +23,8 @@ pub(super) struct Hook {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Point {
     Tracepoint(&'static str),
+    /// Runs once, when it is read.
+    Iterator(&'static str),
     Cgroup(CgroupSkbAttachType),
 }
 
@@ -31,8 +33,20 @@ pub(super) enum Point {
 pub(super) const FIRST_OF_TWO: &str = "inet_sock_set_state";
 pub(super) const SECOND_OF_TWO: &str = "inet_sock_set_state_nested";
 
-pub(super) const HOOKS: [Hook; 7] =
-    [SET_STATE, SET_STATE_NESTED, RECEIVE_RESET, SEND_RESET, RETRANSMIT, FIRST_BYTES_SENT, FIRST_BYTES_RECEIVED];
+pub(super) const HOOKS: [Hook; 9] = [
+    SET_STATE,
+    SET_STATE_NESTED,
+    RECEIVE_RESET,
+    SEND_RESET,
+    RETRANSMIT,
+    KFREE_SKB,
+    FIRST_BYTES_SENT,
+    FIRST_BYTES_RECEIVED,
+    OPEN_SOCKETS,
+];
+
+/// Its absence makes a refused connect ambiguous: by a RST, or by ICMP.
+pub(super) const SEES_RESETS: &str = "tcp_receive_reset";
 
 /// `inet_sk_state_store`, which every change of a TCP socket's state goes through: connect, accept, fail, close.
 ///
@@ -65,11 +79,11 @@ const SET_STATE_NESTED: Hook = Hook {
 /// CLOSE alone does not tell a reset from an abort or a timeout, and `sk_err` may have been fetched by the owner.
 /// Cannot see: a RST that fits no socket or no window. Since 4.15; with BTF 5.5.
 const RECEIVE_RESET: Hook = Hook {
-    name: "tcp_receive_reset",
+    name: SEES_RESETS,
     program: "tcp_receive_reset",
     point: Point::Tracepoint("tcp_receive_reset"),
     required: false,
-    without: "that the peer reset a connection",
+    without: "that the peer reset a connection, and whether a RST or ICMP refused one",
 };
 
 /// `tcp_v4_send_reset`, `tcp_v6_send_reset` and `tcp_send_active_reset`.
@@ -97,6 +111,21 @@ const RETRANSMIT: Hook = Hook {
     without: "that a connect gets no answer, before it times out",
 };
 
+/// `kfree_skb_reason`, for every buffer that is freed because it is discarded, with the kernel's word for why.
+///
+/// The only place that all drops pass: netfilter, routing, no socket, full buffers. Most of what passes has no reason
+/// (the last ACK of a healthy close among it, trap 5) and costs two compares. On ingress there is no socket yet, so a
+/// drop is attributed by the packet's own addresses (trap 6), and by its receiver where the kernel knows one (6.11).
+/// Cannot see: what XDP or tc drops, and SYNs that a full accept queue turns away, which are freed as consumed: those
+/// are seen at `cgroup_skb/ingress` (trap 8). Since 5.17 with a reason.
+const KFREE_SKB: Hook = Hook {
+    name: "kfree_skb",
+    program: "kfree_skb",
+    point: Point::Tracepoint("kfree_skb"),
+    required: false,
+    without: "which packets the kernel drops, and why a connect gets no answer",
+};
+
 /// `ip_finish_output` and `ip6_finish_output`, for every packet that a socket sends, segmentation not yet done: a whole
 /// ClientHello is one packet here.
 ///
@@ -121,7 +150,20 @@ const FIRST_BYTES_RECEIVED: Hook = Hook {
     program: "first_bytes_received",
     point: Point::Cgroup(CgroupSkbAttachType::Ingress),
     required: false,
-    without: "the protocol, host and TLS of what is received, and who answered (first bytes)",
+    without: "the protocol, host and TLS of what is received, and who answered (first bytes); full accept queues",
+};
+
+/// The iterator over the open files of every process, read once at start: sockets that are older than the probes.
+///
+/// They are then known from the start instead of from their next event, which may be their close. Cannot see: sockets
+/// that no process holds any more, and processes outside of this process's pid namespace: in a pod without hostPID it
+/// finds the daemon's own. What it does not find is adopted at its next event (trap 19). Since 5.11.
+const OPEN_SOCKETS: Hook = Hook {
+    name: "iter/task_file",
+    program: "open_sockets",
+    point: Point::Iterator("task_file"),
+    required: false,
+    without: "sockets that were open before the daemon started, until something happens to them",
 };
 
 impl Hook {

@@ -85,7 +85,7 @@ fn a_field_that_the_kernel_lacks_is_none() {
 fn a_skeleton_keeps_the_numbers_of_what_it_keeps() {
     let image = socket();
     let types = Types::parse(image.bytes()).expect("an image");
-    let skeleton = Types::parse(types.skeleton(&["btf_trace_tcp_probe".to_owned()])).expect("an image");
+    let skeleton = Types::parse(types.skeleton(&["btf_trace_tcp_probe".to_owned()], &[])).expect("an image");
     assert_eq!(skeleton.starts.len() as u32, image.count);
     let last = type_at(&skeleton.bytes, *skeleton.starts.last().expect("types") as usize).expect("a type");
     assert_eq!((last.kind, skeleton.name(last)), (TYPEDEF, b"btf_trace_tcp_probe".as_slice()));
@@ -120,7 +120,7 @@ proptest! {
         bytes[at] = value;
         if let Ok(types) = Types::parse(bytes) {
             let _ = types.offset("sock", "__sk_common.skc_rcv_saddr");
-            let _ = types.skeleton(&["btf_trace_tcp_probe".to_owned()]);
+            let _ = types.skeleton(&["btf_trace_tcp_probe".to_owned()], &[]);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! BTF, as far as two questions go: where does a field lie, and which number has a tracepoint's type.
+//! BTF, as far as a few questions go: where does a field lie, which number has a hook's type, what are the names of an
+//! enumeration.
 //!
 //! One pass over the kernel's own bytes, and four bytes kept per type. aya has a reader of its own, but its members are
 //! private, and it builds every type and every member on the heap (21 to 85 MB for a moment); btf-rs is LGPL and maps
@@ -40,6 +41,7 @@ struct Type {
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
 const INT: u32 = 1;
+const PTR: u32 = 2;
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
@@ -49,6 +51,7 @@ const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
 const RESTRICT: u32 = 11;
+const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 const VAR: u32 = 14;
 const DATASEC: u32 = 15;
@@ -94,16 +97,40 @@ impl Types {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
-    /// This BTF with every type left out but its number, and the typedefs of these names kept: what it takes to tell a
-    /// tracepoint's number, at twelve bytes a type.
-    pub(super) fn skeleton(&self, typedefs: &[String]) -> Vec<u8> {
+    /// The enumerators of an enumeration, of 32 bits; none where this kernel has no such enumeration.
+    pub(super) fn enumerators(&self, name: &str) -> Vec<(String, u32)> {
+        let Some(ty) = self.find(ENUM, name) else { return Vec::new() };
+        let at = |index: usize| {
+            let at = ty.body + index * 8;
+            Some((u32_at(&self.bytes, at).ok()?, u32_at(&self.bytes, at + 4).ok()?))
+        };
+        let all = (0..ty.members).map_while(at);
+        all.map(|(name, value)| (String::from_utf8_lossy(self.string(name)).into_owned(), value)).collect()
+    }
+
+    /// How many arguments a tracepoint has; `None` where this kernel has no such tracepoint.
+    pub(super) fn tracepoint_arguments(&self, name: &str) -> Option<u32> {
+        let typedef = self.find(TYPEDEF, &format!("btf_trace_{name}"))?;
+        let pointer = self.resolve(typedef.other).filter(|ty| ty.kind == PTR)?;
+        let prototype = self.resolve(pointer.other).filter(|ty| ty.kind == FUNC_PROTO)?;
+        // The first one is the tracepoint's own data.
+        (prototype.members as u32).checked_sub(1)
+    }
+
+    /// This BTF with every type left out but its number, and the typedefs and functions of these names kept: what it
+    /// takes to tell a hook's number, at twelve bytes a type.
+    pub(super) fn skeleton(&self, typedefs: &[String], functions: &[String]) -> Vec<u8> {
         let mut strings = vec![0_u8];
         let mut types = Vec::with_capacity(self.starts.len() * TYPE);
         for ty in self.starts.iter().map_while(|start| type_at(&self.bytes, *start as usize).ok()) {
-            let name = if ty.kind == TYPEDEF { self.name(ty) } else { &[] };
-            let kept = typedefs.iter().any(|typedef| typedef.as_bytes() == name);
+            let wanted = match ty.kind {
+                TYPEDEF => typedefs,
+                FUNC => functions,
+                _ => &[],
+            };
+            let kept = wanted.iter().any(|wanted| wanted.as_bytes() == self.name(ty));
             let (name, info, other) =
-                if kept { (strings.len() as u32, TYPEDEF << 24, ty.other) } else { (0, FWD << 24, 0) };
+                if kept { (strings.len() as u32, ty.kind << 24, ty.other) } else { (0, FWD << 24, 0) };
             if kept {
                 strings.extend_from_slice(self.name(ty));
                 strings.push(0);
@@ -183,7 +210,7 @@ impl Type {
             STRUCT | UNION | DATASEC | ENUM64 => Some(self.members * 12),
             ENUM | FUNC_PROTO => Some(self.members * 8),
             // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
-            2 | FWD..=12 | 16 | TYPE_TAG => Some(0),
+            PTR | FWD..=FUNC | 16 | TYPE_TAG => Some(0),
             _ => None,
         }
     }

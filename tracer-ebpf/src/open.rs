@@ -1,0 +1,77 @@
+//! Sockets that were open before the probes were (trap 19): an iterator over the open files of every process.
+//!
+//! Written as they are found into what user space reads, not into the ring: a hundred thousand of them would not fit.
+
+use core::ffi::c_void;
+use core::ptr::read_volatile;
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
+use tracer_common::{Event, Open, counter, kind};
+
+use crate::field::Sock;
+use crate::live::{self, Live};
+use crate::ring::{self, Subject};
+use crate::scope;
+use crate::state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT};
+
+/// `struct bpf_iter__task_file`, which is part of the kernel's ABI.
+#[repr(C)]
+pub struct TaskFile {
+    meta: *const Meta,
+    task: *const c_void,
+    fd: u32,
+    file: *mut c_void,
+}
+
+/// `struct bpf_iter_meta`
+#[repr(C)]
+struct Meta {
+    seq: *mut c_void,
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+pub extern "C" fn open_sockets(ctx: *const TaskFile) -> i32 {
+    // SAFETY: the verifier knows the context's type, and that `file` may be NULL: it is, once, at the end.
+    let (meta, file) = unsafe { (read_volatile(&raw const (*ctx).meta), read_volatile(&raw const (*ctx).file)) };
+    if file.is_null() {
+        return 0;
+    }
+    // SAFETY: the helper returns NULL where the file is no socket.
+    let socket: *const c_void = unsafe { bpf_sock_from_file(file.cast()) }.cast();
+    let Some(sk) = Sock::of_socket(socket) else { return 0 };
+    // SAFETY: as above.
+    found(unsafe { read_volatile(&raw const (*meta).seq) }, sk);
+    0
+}
+
+#[inline(always)]
+fn found(seq: *mut c_void, sk: Sock) {
+    let state = i32::from(sk.state());
+    // Half-open ones tell of themselves soon; closed ones have nothing more to tell.
+    if matches!(state, LISTEN | CLOSE | SYN_SENT | SYN_RECV) {
+        return;
+    }
+    let Some(tcp) = sk.tcp() else { return };
+    let cookie = live::cookie(sk);
+    // Opened since the probes are, or held by two processes.
+    if live::find(cookie).is_some() {
+        return;
+    }
+    let mut live = Live::new(sk);
+    sk.tuple(tcp, &mut live.socket);
+    if !scope::covers(&live.socket.local, &live.socket.remote) {
+        return;
+    }
+    // SAFETY: a helper without arguments.
+    let at = unsafe { bpf_ktime_get_ns() };
+    let subject = Subject { at, cookie, socket: &live.socket };
+    let event = Event { header: subject.header(kind::OPEN), body: Open { state: state as u32, padding: 0 } };
+    // SAFETY: the event lives during the call. A full page is no loss: the iterator comes back with this very file.
+    let written = unsafe { bpf_seq_write(seq.cast(), (&raw const event).cast(), size_of::<Event<Open>>() as u32) };
+    if written == 0 {
+        ring::count(counter::EMITTED + kind::OPEN);
+        live::keep(cookie, &live);
+    }
+}
