@@ -11,11 +11,21 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 struct Daemon {
-    child: Child,
+    child: Running,
     log: std::io::Lines<BufReader<ChildStderr>>,
     dir: tempfile::TempDir,
     listen: SocketAddr,
     pods: Pods,
+}
+
+/// Ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Daemon {
@@ -37,7 +47,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut daemon = Self { child, log, dir, listen, pods };
+        let mut daemon = Self { child: Running(child), log, dir, listen, pods };
         daemon.wait_for("INFO ready");
         daemon
     }
@@ -74,7 +84,7 @@ impl Daemon {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     #[expect(clippy::disallowed_methods, reason = "how long a stop takes is what is measured")]
@@ -82,7 +92,7 @@ impl Daemon {
         let asked = Instant::now();
         self.signal(rustix::process::Signal::TERM);
         let log: String = self.log.map(|line| line.unwrap() + "\n").collect();
-        let status = self.child.wait().unwrap();
+        let status = self.child.0.wait().unwrap();
         (status, asked.elapsed(), log, self.dir)
     }
 }
@@ -263,7 +273,7 @@ fn a_journal_on_stdout_whose_reader_leaves_ends_the_daemon() {
     let dir = tempfile::tempdir().unwrap();
     let pods = Pods::new();
     fs::write(dir.path().join("cluster.yaml"), pods.facts()).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"))
+    let child = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"))
         .args(["run", "--facts", "cluster.yaml", "--journal", "-", "--socket", "flows.sock", "--listen", "127.0.0.1:0"])
         .args(["--node-name", "n1"])
         .current_dir(dir.path())
@@ -271,6 +281,8 @@ fn a_journal_on_stdout_whose_reader_leaves_ends_the_daemon() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut running = Running(child);
+    let child = &mut running.0;
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(log.any(|line| line.contains("tracing on n1")));
     drop(child.stdout.take());
@@ -332,7 +344,7 @@ fn a_second_signal_ends_it_at_once_and_a_drain_that_hangs_is_not_waited_for() {
     daemon.wait_for("stopping");
     daemon.signal(rustix::process::Signal::TERM);
     daemon.wait_for("stopped at once by a second signal");
-    assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
+    assert_eq!(daemon.child.0.wait().unwrap().code(), Some(0));
     assert!(!daemon.path("flows.sock").exists());
     drop(reader);
 
