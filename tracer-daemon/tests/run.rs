@@ -310,6 +310,20 @@ fn status_tells_hooks_facts_and_memory() {
     assert!(json["memory"]["rss_anon_bytes"].as_u64().unwrap() < 30_000_000, "{json}");
 }
 
+/// Reading the kernel's BTF takes tens of megabytes if one is careless, and gives none of them back.
+#[test]
+fn trap_09_starting_takes_little_memory_and_keeps_less() {
+    let daemon = Daemon::start(&[]);
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.0.id())).unwrap();
+    let megabytes = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    // The first counts mapped files too, this test's debug build among them.
+    assert!(megabytes("VmHWM:") < 90, "{status}");
+    assert!(megabytes("RssAnon:") < 10, "{status}");
+}
+
 #[test]
 fn a_tape_holds_what_the_engine_was_told() {
     let daemon = Daemon::start(&["--tape", "inputs.tape"]);

@@ -90,7 +90,7 @@ impl Watch {
         }
     }
 
-    fn hook(&self, HookStatus { name, required, state, without, missed }: &HookStatus) -> Hook {
+    fn hook(&self, HookStatus { name, required, state, without, missed, run_time: _ }: &HookStatus) -> Hook {
         self.board.probe(name, *state == HookState::Attached);
         self.board.probe_missed(name, *missed);
         let off_because = match state {
@@ -111,6 +111,9 @@ impl Watch {
             for (hook, status) in seen.hooks.iter_mut().zip(hooks) {
                 hook.missed = status.missed;
                 self.board.probe_missed(status.name, status.missed);
+                if !status.run_time.is_zero() {
+                    self.board.probe_run(status.name, status.run_time);
+                }
             }
         });
     }

@@ -19,6 +19,7 @@ mod scope;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tracer_engine::net::Ktime;
@@ -75,6 +76,8 @@ pub struct HookStatus {
     /// Runs that the kernel skipped, because they would have interrupted the program on its own cpu, and that nothing
     /// made up for: each an event that may be missing.
     pub missed: u64,
+    /// Time spent in it; zero unless kernel.bpf_stats_enabled is 1.
+    pub run_time: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -154,6 +157,11 @@ impl Kernel {
         Ok(())
     }
 
+    /// Why this kernel drops packets, in its own words.
+    pub fn reasons(&self) -> &Reasons {
+        &self.reasons
+    }
+
     /// What the kernel dropped since this was last asked.
     pub fn drop_counts(&mut self, at: Ktime) -> Result<Vec<DropCount>, KernelError> {
         let dropped = self.ring.dropped()?;
@@ -178,7 +186,7 @@ impl Kernel {
 
     /// What was emitted, decoded and lost until now. Costs a dozen system calls: for a scrape and a tick, not for a batch.
     pub fn counts(&mut self) -> Result<EventCounts, KernelError> {
-        let missed = self.probes.count_missed(self.ring.nested()?);
+        let missed = self.probes.count_runs(self.ring.nested()?);
         self.ring.counts(missed)
     }
 

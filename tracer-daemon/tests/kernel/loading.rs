@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tracer_daemon::source::kernel::{HookState, Kernel, KernelConfig, KernelError};
 
-use crate::harness::{Namespace, Trace};
+use crate::harness::{Namespace, Trace, sh};
 
 /// `capset` of a thread without any capability.
 fn drop_capabilities() {
@@ -60,4 +60,44 @@ async fn this_kernel_has_every_field_and_misses_no_run() {
     assert_eq!(trace.kernel.missing_fields(), []);
     trace.kernel.counts().expect("counts");
     assert!(trace.kernel.hooks().iter().all(|hook| hook.missed == 0));
+}
+
+/// Where tracefs is mounted for as long as this lives.
+struct Tracefs(tempfile::TempDir);
+
+impl Tracefs {
+    fn mount() -> Self {
+        let place = tempfile::tempdir().expect("a folder");
+        sh(&format!("mount -t tracefs tracefs {}", place.path().display()));
+        Self(place)
+    }
+}
+
+impl Drop for Tracefs {
+    fn drop(&mut self) {
+        sh(&format!("umount {}", self.0.path().display()));
+    }
+}
+
+/// `{ 12, "NETFILTER_DROP" }`
+fn symbols(format: &str) -> Vec<(u32, String)> {
+    let symbolic = format.split("__print_symbolic(REC->reason,").nth(1).expect("the kernel's own table");
+    let pair = |entry: &str| {
+        let (number, name) = entry.split_once('}')?.0.split_once(',')?;
+        Some((number.trim().parse().ok()?, name.trim().trim_matches('"').to_owned()))
+    };
+    symbolic.split('{').filter_map(pair).collect()
+}
+
+#[tokio::test]
+async fn trap_04_reasons_have_the_names_that_tracefs_gives_them() {
+    let namespace = Namespace::new();
+    let trace = Trace::of(&namespace);
+    let tracefs = Tracefs::mount();
+    let format = std::fs::read_to_string(tracefs.0.path().join("events/skb/kfree_skb/format")).expect("the format");
+    let symbols = symbols(&format);
+    assert!(symbols.len() > 20, "{format}");
+    for (number, name) in symbols {
+        assert_eq!(*trace.kernel.reasons().name(number), *name);
+    }
 }

@@ -1,7 +1,7 @@
 //! From what a proxy accepted to what it opened: joined right, or not at all.
 
-use crate::cluster::Cluster;
-use crate::lab::{Lab, flows, run};
+use crate::cluster::{Cluster, ip};
+use crate::lab::{Lab, endpoint, flows, run};
 use crate::wire::{By, Conn, says};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -181,4 +181,34 @@ fn a_silent_capture_claims_nothing_on_a_sniffing_chain() {
     assert_eq!(upstream_of(told[&app.client.local]), [up.client.local]);
     assert!(!told[&app.client.local].legs_ambiguous);
     assert_eq!(told[&silent.client.local].verdict.reason, Some(Reason::ServerFirstStall));
+}
+
+/// A pooled connection and a new one share the client's address: it names neither.
+#[test]
+fn trap_14_one_client_port_towards_two_destinations_is_two_connections() {
+    let mut lab = Lab::new(
+        Cluster::new(&["istio-system", "search"])
+            .sidecar(FROM, "10.244.1.20")
+            .sidecar(AT, "10.244.1.21")
+            .sidecar("search/es-2", "10.244.1.22")
+            .headless("search/es", &[("es-1", "10.244.1.21"), ("es-2", "10.244.1.22")], &[("tcp-repl", 9400, 9400)])
+            .mtls(MtlsMode::Strict),
+    );
+    let (app, from) = (lab.app(FROM), Endpoint::new(lab.app(FROM).ip, 40_000));
+    let mut legs = ["10.244.1.21:9400", "10.244.1.22:9400"].map(|to| lab.wire.dial_from(app, from, endpoint(to)));
+    for (leg, seen_as) in legs.iter_mut().zip([40_000, 40_001]) {
+        let proxy = lab.proxy(FROM, 0);
+        let capture = Endpoint::new(std::net::Ipv4Addr::LOCALHOST.into(), 15001);
+        lab.wire.accept(leg, proxy, capture, Endpoint::new(from.ip, seen_as));
+    }
+    for (leg, (to, at)) in legs.iter_mut().zip([("10.244.1.21:9400", AT), ("10.244.1.22:9400", "search/es-2")]) {
+        let mut up = lab.upstream(FROM, to, at);
+        lab.wire.says(leg, By::Client, &says::OTHER);
+        lab.wire.says(&mut up, By::Client, &says::mesh_tls("es.search.svc.cluster.local", 9400));
+        lab.wire.says(leg, By::Server, &says::OTHER);
+    }
+    let records = lab.seen_by(&[FROM]);
+    let told: Vec<_> = flows(&records).into_iter().map(|flow| (flow.server.ip, flow.verdict.reason)).collect();
+    let through = Some(Reason::HeadlessTcp);
+    assert_eq!(told, [(ip("10.244.1.21"), through), (ip("10.244.1.22"), through)]);
 }

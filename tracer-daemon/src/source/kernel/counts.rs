@@ -36,7 +36,7 @@ pub struct EventCounts {
     pub untracked: u64,
     /// Dropped segments that were counted and not told by themselves, because their network namespace told too many.
     pub untold: u64,
-    /// Runs of a probe that the kernel skipped (`HookStatus::missed`, all hooks together).
+    /// Runs of a probe that the kernel skipped (`HookStatus::missed`, of all hooks that tell of sockets).
     pub missed: u64,
 }
 

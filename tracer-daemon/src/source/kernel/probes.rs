@@ -103,12 +103,13 @@ impl Probes {
         &self.hooks
     }
 
-    /// Reads how many runs the kernel skipped and nothing made up for, into the hooks; their sum. `nested`: how many of
-    /// the first program's the second one did.
-    pub(super) fn count_missed(&mut self, nested: u64) -> u64 {
+    /// Reads how many runs the kernel skipped and nothing made up for, into the hooks; the sum of those that may have been
+    /// events of sockets. `nested`: how many of the first program's the second one did.
+    pub(super) fn count_runs(&mut self, nested: u64) -> u64 {
         if let Some(object) = &self.object {
             for (hook, status) in HOOKS.iter().zip(&mut self.hooks) {
-                if let Some(skipped) = object.program(hook.program).and_then(attach::skipped) {
+                if let Some(attach::Runs { skipped, time }) = object.program(hook.program).and_then(attach::runs) {
+                    status.run_time = time;
                     status.missed = match hook.program {
                         hooks::FIRST_OF_TWO => skipped.saturating_sub(nested),
                         hooks::SECOND_OF_TWO => 0,
@@ -117,11 +118,12 @@ impl Probes {
                 }
             }
         }
-        self.hooks.iter().map(|hook| hook.missed).sum()
+        let of_sockets = self.hooks.iter().filter(|hook| hook.name != hooks::DROPS);
+        of_sockets.map(|hook| hook.missed).sum()
     }
 
     pub(super) fn detach(&mut self, nested: u64) {
-        self.count_missed(nested);
+        self.count_runs(nested);
         self.object = None;
     }
 }
@@ -164,4 +166,22 @@ fn refused(error: &aya::EbpfError) -> KernelError {
         source = cause.source();
     }
     KernelError::Failed { what: "create the probes' maps", why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(section: &str) -> bool {
+        OBJECT.windows(section.len()).any(|bytes| bytes == section.as_bytes())
+    }
+
+    /// Their context's arrays cannot be indexed by a variable: `struct sock` is read instead, by BTF tracepoints.
+    #[test]
+    fn trap_10_no_program_is_on_a_classic_tracepoint() {
+        assert!(has("\0tp_btf/inet_sock_set_state\0"), "this looks at the object's section names");
+        for classic in ["\0tracepoint/", "\0tp/", "\0raw_tp/", "\0kprobe/", "\0fentry/"] {
+            assert!(!has(classic), "{classic}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use aya::programs::iter::Iter;
 use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError};
@@ -54,11 +55,23 @@ pub(super) fn iterator(
     })
 }
 
-/// Runs that the kernel skipped because they would have interrupted the program on its own cpu.
-pub(super) fn skipped(program: &Program) -> Option<u64> {
+/// What the kernel counted of one program.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Runs {
+    /// Runs that it skipped, because they would have interrupted the program on its own cpu.
+    pub skipped: u64,
+    /// Time spent; counted only while kernel.bpf_stats_enabled is 1.
+    pub time: Duration,
+}
+
+pub(super) fn runs(program: &Program) -> Option<Runs> {
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-    info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
+    let number = |key: &str| info.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+    Some(Runs {
+        skipped: number("recursion_misses:")?,
+        time: Duration::from_nanos(number("run_time_ns:").unwrap_or_default()),
+    })
 }
 
 fn program<'a, P>(object: &'a mut Ebpf, hook: &Hook) -> Result<&'a mut P, KernelError>

@@ -3,6 +3,8 @@
 //! All of them are BTF tracepoints or programs on a cgroup: kernels without kprobes and fentry exist, kernels of 5.15
 //! and later without these do not.
 
+use std::time::Duration;
+
 use aya::programs::CgroupSkbAttachType;
 
 use super::{HookState, HookStatus, KernelError};
@@ -45,6 +47,8 @@ pub(super) const HOOKS: [Hook; 9] = [
     OPEN_SOCKETS,
 ];
 
+/// What it misses is no absence that proves anything: drops explain what was seen otherwise.
+pub(super) const DROPS: &str = "kfree_skb";
 /// Its absence makes a refused connect ambiguous: by a RST, or by ICMP.
 pub(super) const SEES_RESETS: &str = "tcp_receive_reset";
 
@@ -119,7 +123,7 @@ const RETRANSMIT: Hook = Hook {
 /// Cannot see: what XDP or tc drops, and SYNs that a full accept queue turns away, which are freed as consumed: those
 /// are seen at `cgroup_skb/ingress` (trap 8). Since 5.17 with a reason.
 const KFREE_SKB: Hook = Hook {
-    name: "kfree_skb",
+    name: DROPS,
     program: "kfree_skb",
     point: Point::Tracepoint("kfree_skb"),
     required: false,
@@ -172,7 +176,7 @@ impl Hook {
         let Self { name, program: _, point: _, required, without } = *self;
         match state {
             HookState::Absent { why } if required => Err(KernelError::RequiredHook { hook: name, why }),
-            state => Ok(HookStatus { name, required, state, without, missed: 0 }),
+            state => Ok(HookStatus { name, required, state, without, missed: 0, run_time: Duration::ZERO }),
         }
     }
 }
