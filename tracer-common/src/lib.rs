@@ -116,10 +116,13 @@ pub struct Drop {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Open {
-    /// As in `include/net/tcp_states.h`.
+    /// As in `include/net/tcp_states.h`; `LISTENING` among them.
     pub state: u32,
     pub padding: u32,
 }
+
+/// `TCP_LISTEN`
+pub const LISTENING: u32 = 10;
 
 /// What dropped segments are counted by, exactly.
 #[repr(C)]

@@ -105,6 +105,8 @@ impl App {
         let mut scope = Scope::new(&scope, Arc::clone(&origin.node));
         scope.attach(kernel.scope());
         watch.hooks(kernel.hooks(), kernel.missing_fields());
+        let mut open = Vec::new();
+        kernel.open_sockets(&mut open).map_err(Failure::unreached)?;
         drop(hooks_block);
 
         let (queue, journal) = match journal {
@@ -119,9 +121,10 @@ impl App {
         let (inputs, batches) = mpsc::channel(BATCHES);
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
         let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
-        // The engine is there and the channel is empty: this cannot wait.
+        // The engine is there and the channel is empty: this cannot wait. Sockets that were open before come after the
+        // facts that say whose they are, and before anything that happens to them.
         let told = inputs.send(Message::Facts { changes: first, block: Some(facts_block) }).await;
-        if told.is_err() {
+        if told.is_err() || inputs.send(Message::Events(open)).await.is_err() {
             return Err(Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above")));
         }
 

@@ -69,6 +69,7 @@ impl TryFrom<RunArgs> for Config {
             pod_cidr,
             scope,
             first_bytes,
+            idle_probes,
             verdict_deadline,
             stall_deadline,
             istio_namespace,
@@ -96,7 +97,7 @@ impl TryFrom<RunArgs> for Config {
             node: node.into(),
             facts,
             istio: IstioInstallation { namespace: istio_namespace, revisions },
-            kernel: KernelConfig { first_bytes, ..KernelConfig::default() },
+            kernel: KernelConfig { first_bytes, idle: idle_probes, ..KernelConfig::default() },
             engine: tracer_engine::Config {
                 verdict_deadline,
                 stall_deadline,

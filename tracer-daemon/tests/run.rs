@@ -29,9 +29,12 @@ impl Drop for Running {
 }
 
 impl Daemon {
-    /// Waits until it says that it is ready.
     fn start(more: &[&str]) -> Self {
-        let pods = Pods::new();
+        Self::of(Pods::new(), more)
+    }
+
+    /// Waits until it says that it is ready.
+    fn of(pods: Pods, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("cluster.yaml"), pods.facts()).unwrap();
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -128,6 +131,21 @@ impl Pods {
     /// One connection from the one to the other and a word each way, in a network namespace that lives as long as this
     /// takes. Returns the port that was dialled.
     fn call(&self) -> u16 {
+        self.between(|client, server| talk(client, server, 0).0)
+    }
+
+    /// As many connections, one after the other; the last one's port.
+    fn calls(&self, count: usize) -> u16 {
+        self.between(move |client, server| (0..count).map(|_| talk(client, server, 0).0).last().unwrap())
+    }
+
+    /// A connection that stays open for as long as its ends are held, on a port that clients are not given.
+    fn hold(&self) -> (u16, TcpStream, TcpStream) {
+        self.between(|client, server| talk(client, server, 7070))
+    }
+
+    /// In a network namespace that has both pods' addresses, and lives as long as this takes and its sockets do.
+    fn between<T: Send + 'static>(&self, job: impl FnOnce(Ipv4Addr, Ipv4Addr) -> T + Send + 'static) -> T {
         let (client, server) = (self.ip(1), self.ip(2));
         std::thread::spawn(move || {
             // SAFETY: it moves only this thread.
@@ -135,15 +153,15 @@ impl Pods {
             assert_eq!(status, 0, "{}: this test needs root", std::io::Error::last_os_error());
             let up = format!("ip link set lo up && ip addr add {client}/32 dev lo && ip addr add {server}/32 dev lo");
             assert!(Command::new("sh").args(["-c", &up]).status().unwrap().success(), "{up}");
-            talk(client, server)
+            job(client, server)
         })
         .join()
         .unwrap()
     }
 }
 
-fn talk(client: Ipv4Addr, server: Ipv4Addr) -> u16 {
-    let listener = TcpListener::bind((server, 0)).unwrap();
+fn talk(client: Ipv4Addr, server: Ipv4Addr, port: u16) -> (u16, TcpStream, TcpStream) {
+    let listener = TcpListener::bind((server, port)).unwrap();
     let server = listener.local_addr().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
@@ -154,7 +172,30 @@ fn talk(client: Ipv4Addr, server: Ipv4Addr) -> u16 {
     accepted.read_exact(&mut [0; 4]).unwrap();
     accepted.write_all(b"pong").unwrap();
     client.read_exact(&mut [0; 4]).unwrap();
-    server.port()
+    (server.port(), client, accepted)
+}
+
+/// Asks until all that was emitted is accounted for: emitted = decoded + malformed + lost, of every kind. How many were
+/// lost.
+fn conserved(daemon: &Daemon) -> u64 {
+    let accounted = || {
+        let counts = counts(daemon);
+        let whole = counts.iter().all(|[emitted, decoded, malformed, lost]| *emitted == decoded + malformed + lost);
+        whole.then(|| counts.iter().map(|[_, _, _, lost]| lost).sum())
+    };
+    (0..500).find_map(|_| accounted()).unwrap_or_else(|| panic!("never accounted for: {:?}", counts(daemon)))
+}
+
+/// emitted, decoded, malformed, lost, of every kind.
+fn counts(daemon: &Daemon) -> Vec<[u64; 4]> {
+    let mut status = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+    status.args(["status", "-o", "json", "--socket"]).arg(daemon.path("flows.sock"));
+    let status: serde_json::Value = serde_json::from_slice(&status.output().unwrap().stdout).unwrap();
+    let kinds = status["events"].as_array().unwrap();
+    let counts = |kind: &serde_json::Value| {
+        ["emitted", "decoded", "malformed", "lost"].map(|stage| kind[stage].as_u64().unwrap())
+    };
+    kinds.iter().map(counts).collect()
 }
 
 fn of_port(text: &str, port: u16) -> Vec<&str> {
@@ -322,6 +363,52 @@ fn trap_09_starting_takes_little_memory_and_keeps_less() {
     // The first counts mapped files too, this test's debug build among them.
     assert!(megabytes("VmHWM:") < 90, "{status}");
     assert!(megabytes("RssAnon:") < 10, "{status}");
+}
+
+/// The ring holds some 40,000 events; nobody reads it while the daemon is stopped.
+#[test]
+fn a_daemon_that_was_stopped_counts_what_it_missed_and_says_so() {
+    let mut daemon = Daemon::start(&[]);
+    daemon.signal(rustix::process::Signal::STOP);
+    daemon.pods.calls(9000);
+    daemon.signal(rustix::process::Signal::CONT);
+    let line = daemon.wait_for("kernel events were lost");
+    // Once the ring is empty there is room again.
+    let lost = conserved(&daemon);
+    assert!(lost > 1000, "{lost} lost, but: {line}");
+    let (port, ..) = daemon.pods.hold();
+    let (status, _, log, dir) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+    assert_eq!(of_port(&journal, port).len(), 1, "what came after is told");
+    let told: u64 = journal
+        .lines()
+        .filter_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["lost"]["events"].as_u64()
+        })
+        .sum();
+    assert_eq!(told, lost, "the journal says how many are missing");
+}
+
+#[test]
+fn a_daemon_that_was_killed_is_followed_by_one_that_finds_what_is_open() {
+    let daemon = Daemon::start(&[]);
+    let pods = Pods { net: daemon.pods.net };
+    let held = pods.hold();
+    daemon.signal(rustix::process::Signal::KILL);
+    drop(daemon);
+    let next = Daemon::of(pods, &[]);
+    let (port, client, server) = held;
+    drop((client, server));
+    let lost = conserved(&next);
+    let (status, _, log, dir) = next.stop();
+    assert_eq!((status.code(), lost), (Some(0), 0), "{log}");
+    let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+    let [record] = of_port(&journal, port)[..] else { panic!("not one record: {journal}") };
+    for word in [r#""seen_from":"middle""#, r#""pod":"caller""#, r#""pod":"callee""#] {
+        assert!(record.contains(word), "{word} in {record}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tracer_common::direction::{self, CONTINUED};
 use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind};
 
 use crate::early;
+use crate::field::is_idle;
 use crate::listener;
 use crate::live::{self, Live};
 use crate::packet::Segment;
@@ -35,6 +36,9 @@ const MIDDLE: usize = 640;
 
 #[cgroup_skb(egress)]
 pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
+    if is_idle() {
+        return PASS;
+    }
     let cookie = cookie(&ctx);
     if let Some(live) = live::find(cookie) {
         read(&ctx, cookie, live, direction::SENT);
@@ -44,6 +48,9 @@ pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
 
 #[cgroup_skb(ingress)]
 pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
+    if is_idle() {
+        return PASS;
+    }
     let cookie = cookie(&ctx);
     match live::find(cookie) {
         Some(live) => read(&ctx, cookie, live, direction::RECEIVED),

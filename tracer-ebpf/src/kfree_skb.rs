@@ -4,7 +4,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::dropped;
-use crate::field::{SkBuff, Sock, has_receiver, is_harmless};
+use crate::field::{SkBuff, Sock, has_receiver, is_harmless, is_idle};
 use crate::packet::Header;
 
 /// Runs for every buffer that is freed as discarded, of whatever protocol: most are told apart by two compares.
@@ -12,7 +12,7 @@ use crate::packet::Header;
 pub fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
     let reason: u32 = ctx.arg(2);
     // The last ACK of a healthy close among them (trap 5).
-    if is_harmless(reason) {
+    if is_idle() || is_harmless(reason) {
         return 0;
     }
     let skb = SkBuff::new(ctx.arg(0));

@@ -50,7 +50,7 @@ pub extern "C" fn open_sockets(ctx: *const TaskFile) -> i32 {
 fn found(seq: *mut c_void, sk: Sock) {
     let state = i32::from(sk.state());
     // Half-open ones tell of themselves soon; closed ones have nothing more to tell.
-    if matches!(state, LISTEN | CLOSE | SYN_SENT | SYN_RECV) {
+    if matches!(state, CLOSE | SYN_SENT | SYN_RECV) {
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
@@ -61,7 +61,8 @@ fn found(seq: *mut c_void, sk: Sock) {
     }
     let mut live = Live::new(sk);
     sk.tuple(tcp, &mut live.socket);
-    if !scope::covers(&live.socket.local, &live.socket.remote) {
+    // A listener has no other end; its port tells which end of a connection is the server's.
+    if state != LISTEN && !scope::covers(&live.socket.local, &live.socket.remote) {
         return;
     }
     // SAFETY: a helper without arguments.
@@ -72,6 +73,8 @@ fn found(seq: *mut c_void, sk: Sock) {
     let written = unsafe { bpf_seq_write(seq.cast(), (&raw const event).cast(), size_of::<Event<Open>>() as u32) };
     if written == 0 {
         ring::count(counter::EMITTED + kind::OPEN);
-        live::keep(cookie, &live);
+        if state != LISTEN {
+            live::keep(cookie, &live);
+        }
     }
 }

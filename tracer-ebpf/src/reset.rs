@@ -3,7 +3,7 @@
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::field::Sock;
+use crate::field::{Sock, is_idle};
 use crate::live::{self, Live};
 use crate::scope;
 use crate::state::{CLOSE, LISTEN, SYN_SENT};
@@ -24,6 +24,9 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 /// Marks the socket, which goes to CLOSE next; one that was never followed is adopted for that.
 #[inline(always)]
 fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
+    if is_idle() {
+        return;
+    }
     let Some(sk) = Sock::new(ctx.arg(0)) else { return };
     let state = i32::from(sk.state());
     let cookie = live::cookie(sk);

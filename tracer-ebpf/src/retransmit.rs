@@ -5,7 +5,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{SynRetransmit, kind};
 
-use crate::field::Sock;
+use crate::field::{Sock, is_idle};
 use crate::live;
 use crate::ring::Subject;
 use crate::state::SYN_SENT;
@@ -13,6 +13,9 @@ use crate::state::SYN_SENT;
 /// Told at the first retransmission (1 s) and at the third (7 s): the second says nothing new, later ones neither.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    if is_idle() {
+        return 0;
+    }
     let Some(sk) = Sock::new(ctx.arg(0)) else { return 0 };
     if i32::from(sk.state()) != SYN_SENT {
         return 0;

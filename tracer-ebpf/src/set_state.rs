@@ -6,7 +6,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, counter, direction, kind};
 
 use crate::early;
-use crate::field::{Sock, TcpSock};
+use crate::field::{Sock, TcpSock, is_idle};
 use crate::first_bytes;
 use crate::live::{self, Exists, Live};
 use crate::ring::{self, Subject};
@@ -19,7 +19,9 @@ use crate::state::{
 /// The program that handles every change, but for those that interrupt it on its own cpu.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
-    if let Some(handle) = interest(&ctx) {
+    if !is_idle()
+        && let Some(handle) = interest(&ctx)
+    {
         let running = Running::begin();
         handle.run(&ctx);
         running.end();
@@ -32,7 +34,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
 /// its work exactly where the first could not: where it is still in the middle of another change.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_sock_set_state_nested(ctx: BtfTracePointContext) -> i32 {
-    if Running::now() {
+    if !is_idle() && Running::now() {
         // Every run that it makes up for, so that what the kernel skipped and this did not is what was missed.
         ring::count(counter::NESTED);
         if let Some(handle) = interest(&ctx) {

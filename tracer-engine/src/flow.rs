@@ -27,6 +27,7 @@ use due::Due;
 use join::Joins;
 use rustc_hash::FxHashMap;
 use slab::Slab;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct FlowTable {
     serial: u64,
     /// Events that the kernel lost so far.
     lost: u64,
+    /// Ports with a listener that is older than the tracer, and where.
+    listening: FxHashMap<u16, SmallVec<[NetNs; 2]>>,
     /// Where to look next for a counted flow to give up, when there are too many.
     hand: usize,
 }
@@ -109,6 +112,7 @@ impl FlowTable {
             connecting: FxHashMap::default(),
             serial: 0,
             lost: 0,
+            listening: FxHashMap::default(),
             hand: 0,
         }
     }
@@ -116,6 +120,10 @@ impl FlowTable {
     /// Takes in what happened to one socket.
     pub fn apply(&mut self, event: &SocketEvent, foresight: &mut impl Foresight) -> Option<Change> {
         if role::stays_inside(&event.socket) {
+            return None;
+        }
+        if event.change == SocketChange::Listening {
+            self.listening.entry(event.socket.local.port).or_default().push(event.socket.owner.netns);
             return None;
         }
         let over = matches!(event.change, SocketChange::Closed(_) | SocketChange::ConnectFailed { .. });

@@ -80,6 +80,8 @@ pub enum SocketChange {
     Closed(Close),
     /// It was open before the tracer was, and was found among the open files at start.
     Found,
+    /// As `Found`, of a listener: its port tells which end of such a connection is the server's.
+    Listening,
 }
 
 /// A TCP segment that the kernel discarded, and its own word for why.

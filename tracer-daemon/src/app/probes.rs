@@ -36,9 +36,6 @@ impl ProbePump {
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), KernelError> {
         let mut sample = every(SAMPLE);
         let mut drops = every(DROPS);
-        let mut open = Vec::new();
-        self.kernel.open_sockets(&mut open)?;
-        self.hand_on(open).await;
         loop {
             let mut events = Vec::new();
             tokio::select! {

@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Control plane revisions whose ConfigMap counts, separated by commas; all if left out
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub revisions: Vec<String>,
+    /// Attaches probes that do nothing: what attaching alone costs is measured by that
+    #[arg(long, hide = true)]
+    pub idle_probes: bool,
     /// TOML with these same names as keys; a flag wins
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

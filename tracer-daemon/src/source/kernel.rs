@@ -10,7 +10,7 @@ pub mod decode;
 mod drops;
 mod error;
 mod offsets;
-mod payload;
+pub mod payload;
 mod probes;
 pub mod reasons;
 mod ring;
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tracer_engine::net::Ktime;
-use tracer_engine::socket::{DropCount, KernelEvent};
+use tracer_engine::socket::{DropCount, KernelEvent, SocketChange};
 
 pub use counts::{EventCounts, EventKind, KindCount};
 use decode::Decoder;
@@ -47,6 +47,8 @@ pub struct KernelConfig {
     pub max_sockets: u32,
     /// Whose traffic is traced from the start; empty: everybody's. `Kernel::scope` changes it later.
     pub scope: Vec<IpNet>,
+    /// Attach programs that do nothing: what attaching alone costs is measured by that.
+    pub idle: bool,
 }
 
 /// The probes, attached. Dropping it detaches them.
@@ -102,7 +104,14 @@ pub struct FieldStatus {
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self { first_bytes: true, cgroup2: None, ring_bytes: 4 << 20, max_sockets: 65_536, scope: Vec::new() }
+        Self {
+            first_bytes: true,
+            cgroup2: None,
+            ring_bytes: 4 << 20,
+            max_sockets: 65_536,
+            scope: Vec::new(),
+            idle: false,
+        }
     }
 }
 
@@ -146,14 +155,17 @@ impl Kernel {
         self.scope.take()
     }
 
-    /// The sockets that were open before the probes were, as far as they can be found; once. Whatever it takes: a few
-    /// milliseconds for ten thousand open files.
+    /// The sockets that were open before the probes were, as far as they can be found, listeners first; once. Whatever it
+    /// takes: a few milliseconds for ten thousand open files.
     pub fn open_sockets(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
         let Some(mut file) = self.open_sockets.take() else { return Ok(()) };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
             .map_err(|error| KernelError::failed("read the open sockets")(error.to_string()))?;
+        let already = out.len();
         self.ring.take_open(&bytes, out);
+        let listens = |event: &KernelEvent| matches!(event, KernelEvent::Socket(event) if event.change == SocketChange::Listening);
+        out[already..].sort_by_key(|event| !listens(event));
         Ok(())
     }
 

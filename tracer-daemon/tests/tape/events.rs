@@ -54,7 +54,7 @@ pub(crate) fn one_of_each() -> Vec<SocketEvent> {
         ConnectError::Other(71),
     ];
     changes.extend(errors.map(|error| SocketChange::ConnectFailed { since, error, client_isn: Some(8) }));
-    changes.push(SocketChange::Found);
+    changes.extend([SocketChange::Found, SocketChange::Listening]);
     let bodies = [
         None,
         Some(ResponseBody::UpstreamConnectionFailure),

@@ -2,7 +2,8 @@
 
 use super::leg::{Closed, Failed, FirstBytes, Leg, LegEnd, LegKey, Role, Side};
 use super::{Change, FlowTable, Foresight, Slot, role};
-use crate::socket::{Direction, Payload, SocketChange, SocketEvent};
+use crate::net::NetNs;
+use crate::socket::{Direction, Payload, Socket, SocketChange, SocketEvent};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -21,14 +22,20 @@ impl FlowTable {
             | SocketChange::ConnectFailed { since, .. } => (Side::Client, *since, false),
             SocketChange::Accepted { .. } => (Side::Server, event.at, false),
             SocketChange::FirstBytes { .. } | SocketChange::Closed(_) | SocketChange::Found => {
-                (role::side_of_adopted(&socket, &event.change, proxy.as_ref())?, event.at, true)
+                let side = role::side_of_adopted(&socket, &event.change, proxy.as_ref());
+                (side.or_else(|| self.side_by_listeners(&socket))?, event.at, true)
             }
+            SocketChange::Listening => return None,
         };
         let mut end = LegEnd::new(socket, role::role(&socket, side, proxy.as_ref()), since);
         end.adopted = adopted;
         let key = self.new_leg(end, side);
         self.sockets.insert(socket.cookie, Slot::Leg(key, side));
         self.wake(key, event.at + self.first_look(key, side));
+        if event.change == SocketChange::Found {
+            self.join(key, side, None, foresight);
+            return None;
+        }
         let change = self.update(key, side, event, foresight);
         // A client socket that its SYN's outcome already joined to a leg has moved there.
         if let Some(Slot::Leg(key, side)) = self.sockets.get(&socket.cookie).copied()
@@ -38,6 +45,15 @@ impl FlowTable {
             self.claim(key, foresight);
         }
         change
+    }
+
+    /// Which side a socket is whose beginning was not seen and whose ports are both high: a listener tells.
+    fn side_by_listeners(&self, socket: &Socket) -> Option<Side> {
+        let listens = |at: &SmallVec<[NetNs; 2]>| at.contains(&socket.owner.netns);
+        if self.listening.get(&socket.local.port).is_some_and(listens) {
+            return Some(Side::Server);
+        }
+        self.listening.contains_key(&socket.remote.port).then_some(Side::Client)
     }
 
     /// A proxy's own leg is either claimed at once or nobody's.
@@ -110,7 +126,10 @@ impl FlowTable {
                 self.join(key, side, *handshake, foresight);
             }
             // The kernel says these once.
-            SocketChange::Connected { .. } | SocketChange::Accepted { .. } | SocketChange::Found => {}
+            SocketChange::Connected { .. }
+            | SocketChange::Accepted { .. }
+            | SocketChange::Found
+            | SocketChange::Listening => {}
             SocketChange::ConnectFailed { since, error, client_isn: _ } => {
                 end.since = *since;
                 end.failed = Some(Failed { at: event.at, error: *error });

@@ -141,9 +141,11 @@ impl FlowTable {
 }
 
 /// Whether two sockets without a handshake can be the ends of one connection: the addresses agree, but for what
-/// REDIRECT does to the server's, and the times are close.
+/// REDIRECT does to the server's, and the times are close. When connections were opened that are older than the tracer
+/// is not known, so of those a redirected one is joined to none.
 fn addresses_agree(client: &LegEnd, server: &LegEnd) -> bool {
-    let redirected = matches!(server.role, Role::Capture | Role::Inbound);
+    let adopted = client.adopted || server.adopted;
+    let redirected = !adopted && matches!(server.role, Role::Capture | Role::Inbound);
     let same_server = server.socket.local == client.socket.remote || redirected;
     server.socket.remote == client.socket.local && same_server && near(client.since, server.since)
 }

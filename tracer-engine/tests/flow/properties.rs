@@ -99,7 +99,10 @@ fn later(event: &SocketEvent, by: Duration) -> SocketEvent {
         | SocketChange::Connected { since, .. }
         | SocketChange::ConnectFailed { since, .. } => *since = *since + by,
         SocketChange::Closed(close) => close.opened = close.opened.map(|opened| opened + by),
-        SocketChange::Accepted { .. } | SocketChange::FirstBytes { .. } | SocketChange::Found => {}
+        SocketChange::Accepted { .. }
+        | SocketChange::FirstBytes { .. }
+        | SocketChange::Found
+        | SocketChange::Listening => {}
     }
     event
 }
@@ -244,6 +247,7 @@ fn change() -> impl Strategy<Value = SocketChange> {
         (since(), proptest::sample::select(errors.to_vec()), isn())
             .prop_map(|(since, error, client_isn)| SocketChange::ConnectFailed { since, error, client_isn }),
         Just(SocketChange::Found),
+        Just(SocketChange::Listening),
         handshake().prop_map(|handshake| SocketChange::Accepted { handshake }),
         (any::<bool>(), payload()).prop_map(|(sent, payload)| SocketChange::FirstBytes {
             direction: if sent { Direction::Sent } else { Direction::Received },

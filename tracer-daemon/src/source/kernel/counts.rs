@@ -59,7 +59,7 @@ impl EventKind {
             SocketChange::Accepted { .. } => Self::Accept,
             SocketChange::FirstBytes { .. } => Self::FirstBytes,
             SocketChange::Closed(_) => Self::Close,
-            SocketChange::Found => Self::Open,
+            SocketChange::Found | SocketChange::Listening => Self::Open,
         }
     }
 

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 use tracer_common::{
-    Accept, Close as WireClose, Connect, Drop, Event, FirstBytes, Header, Open, Socket as WireSocket, SynRetransmit,
-    close_flags, connect_flags, direction, kind, tcp_flags,
+    Accept, Close as WireClose, Connect, Drop, Event, FirstBytes, Header, LISTENING, Open, Socket as WireSocket,
+    SynRetransmit, close_flags, connect_flags, direction, kind, tcp_flags,
 };
 use tracer_engine::net::{CgroupId, Cookie, Endpoint, Ktime, NetNs};
 use tracer_engine::socket::{
@@ -88,6 +88,7 @@ impl Decoder {
             }
             EventKind::FirstBytes => first_bytes(&body, bytes.len())?,
             EventKind::Close => SocketChange::Closed(close(&body)),
+            EventKind::Open if body.u32(offset_of!(Open, state)) == LISTENING => SocketChange::Listening,
             EventKind::Open => SocketChange::Found,
             EventKind::Drop => return Ok(KernelEvent::Dropped(self.dropped(&body, at, &socket))),
         };

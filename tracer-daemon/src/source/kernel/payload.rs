@@ -8,12 +8,12 @@ mod tls;
 
 use tracer_engine::socket::Payload;
 
-pub(super) fn read(bytes: &[u8]) -> Payload {
+pub fn read(bytes: &[u8]) -> Payload {
     tls::read(bytes).or_else(|| http2::read(bytes)).or_else(|| http1::read(bytes)).unwrap_or(Payload::Other)
 }
 
 /// A later segment of a stream that began with the HTTP/2 preface.
-pub(super) fn read_on(bytes: &[u8]) -> Payload {
+pub fn read_on(bytes: &[u8]) -> Payload {
     http2::read_on(bytes)
 }
 

@@ -54,6 +54,8 @@ impl Probes {
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
         loader.map_max_entries("EVENTS", config.ring_bytes).map_max_entries("LIVE", config.max_sockets.max(1));
+        let idle = u32::from(config.idle);
+        loader.override_global("IDLE", &idle, true);
         let harmless = layout.reasons.harmless();
         loader.override_global("HARMLESS_REASONS", &harmless, true);
         for (name, offset) in &layout.offsets {

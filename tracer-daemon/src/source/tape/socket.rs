@@ -49,6 +49,7 @@ enum Change {
     },
     Closed(Close),
     Found,
+    Listening,
 }
 
 /// Client's and server's initial sequence number.
@@ -190,6 +191,7 @@ impl From<&socket::SocketChange> for Change {
             }
             socket::SocketChange::Closed(close) => Self::Closed((*close).into()),
             socket::SocketChange::Found => Self::Found,
+            socket::SocketChange::Listening => Self::Listening,
         }
     }
 }
@@ -212,6 +214,7 @@ impl From<Change> for socket::SocketChange {
             }
             Change::Closed(close) => Self::Closed(close.into()),
             Change::Found => Self::Found,
+            Change::Listening => Self::Listening,
         }
     }
 }
