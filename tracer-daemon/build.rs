@@ -30,8 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if !env::split_paths(&path).any(|directory| directory.join("bpf-linker").is_file()) {
         return Err(format!("bpf-linker is neither on PATH nor in .setup/bin: {SETUP}").into());
     }
-    let cargo = env::var_os("CARGO").ok_or("CARGO is not set: build with cargo")?;
-    let sysroot = sysroot()?;
+    let sysroot = sysroot(&ebpf)?;
     if !sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs").is_file() {
         return Err(format!("the component rust-src is missing in {}: {SETUP}", sysroot.display()).into());
     }
@@ -42,8 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "-Clink-arg=--btf".to_owned(),
         format!("--cfg=bpf_target_arch=\"{}\"", env::var("CARGO_CFG_TARGET_ARCH")?),
     ];
-    let status = Command::new(cargo)
-        .current_dir(&ebpf)
+    let status = pinned("cargo", &ebpf)
         .args(["build", "--quiet", "--locked", "--release", "--target", target, "-Zbuild-std=core", "--target-dir"])
         .arg(&directory)
         .env("PATH", path)
@@ -52,6 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         // What cargo tells this script about the outer build is not meant for the inner one.
         .env_remove("RUSTC")
+        .env_remove("CARGO_ENCODED_RUSTDOCFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_TARGET_DIR")
@@ -69,8 +68,15 @@ fn search_path(workspace: &Path) -> Result<OsString, Box<dyn Error>> {
     Ok(env::join_paths(env::split_paths(&path).chain([workspace.join(".setup/bin")]))?)
 }
 
-fn sysroot() -> Result<PathBuf, Box<dyn Error>> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).args(["--print", "sysroot"]).output()?;
+fn sysroot(ebpf: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let output = pinned("rustc", ebpf).args(["--print", "sysroot"]).output()?;
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+/// A program of the toolchain that rust-toolchain.toml pins, whatever builds the rest: bpf-linker fits its LLVM and no
+/// other (fuzzing builds with a nightly).
+fn pinned(program: &str, ebpf: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(ebpf).env_remove("RUSTUP_TOOLCHAIN");
+    command
 }

@@ -11,6 +11,12 @@ pub(crate) fn now() -> u64 {
     tv_sec as u64 * 1_000_000_000 + tv_nsec as u64
 }
 
+/// Processor time of this process, all threads.
+pub(crate) fn cpu() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(tv_sec.cast_unsigned(), u32::try_from(tv_nsec).unwrap_or(0))
+}
+
 /// For pacing calls and for asking again what has no notification (is this proxy ready?).
 pub(crate) fn sleep(duration: Duration) {
     sleep_until(now() + duration.as_nanos() as u64);

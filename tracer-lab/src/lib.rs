@@ -22,6 +22,7 @@ mod mesh;
 mod pod;
 
 pub mod storm;
+pub mod stream;
 
 pub use inside::wire::{CallResult, Ending};
 pub use mesh::{Mesh, Options};

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit};
-use rustix::thread::ClockId;
-use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
@@ -16,6 +14,9 @@ use crate::clock;
 /// Destinations that take turns. Each closed connection leaves its client port in TIME_WAIT towards one destination
 /// for a minute, so one address alone runs out of ports after 28,000.
 const DESTINATIONS: u32 = 64;
+
+/// A paced storm looks at the clock every so many milliseconds: a system call for each connection would be a cost.
+const PACE: u32 = 1;
 
 /// What one storm took. Times are of the storm's process alone, its softirq work on loopback included.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -33,14 +34,15 @@ impl Storm {
     }
 }
 
-/// Opens and closes `connections`. A listener on every loopback address, one thread that accepts, one that connects.
-pub fn run(connections: u32) -> Result<Storm> {
+/// Opens and closes `connections`. A listener on every loopback address, one thread that accepts, one that connects: as
+/// fast as it goes, or `rate` of them a second.
+pub fn run(connections: u32, rate: Option<u32>) -> Result<Storm> {
     ensure!(connections > 0, "a storm of 0 connections: ask for at least 1");
     raise_open_files()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).context("cannot listen on loopback")?;
     let port = listener.local_addr().context("cannot learn the storm's port")?.port();
 
-    let before = cpu_time();
+    let before = clock::cpu();
     let start = clock::now();
     let server = thread::spawn(move || -> std::io::Result<()> {
         for _ in 0..connections {
@@ -49,13 +51,16 @@ pub fn run(connections: u32) -> Result<Storm> {
         Ok(())
     });
     for at in 0..connections {
+        if let Some(rate) = rate.filter(|rate| *rate > 0 && at % (PACE * rate / 1000).max(1) == 0) {
+            clock::sleep_until(start + u64::from(at) * 1_000_000_000 / u64::from(rate));
+        }
         let destination = SocketAddr::V4(SocketAddrV4::new(loopback(at % DESTINATIONS), port));
         TcpStream::connect(destination)
             .with_context(|| format!("connection {} of {connections} to {destination} failed", at + 1))?;
     }
     server.join().expect("the accepting thread has no panic of its own").context("cannot accept")?;
     let wall = Duration::from_nanos(clock::now() - start);
-    let after = cpu_time();
+    let after = clock::cpu();
     Ok(Storm { connections, wall, cpu: after.saturating_sub(before) })
 }
 
@@ -69,10 +74,4 @@ fn raise_open_files() -> Result<()> {
     let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .context("cannot raise the limit of open files")
-}
-
-/// Processor time of this process, all threads.
-fn cpu_time() -> Duration {
-    let Timespec { tv_sec, tv_nsec } = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(tv_sec.cast_unsigned(), u32::try_from(tv_nsec).unwrap_or(0))
 }

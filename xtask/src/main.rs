@@ -4,6 +4,7 @@ mod build;
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 mod kernel_side;
 mod lab;
 mod processes;
@@ -13,6 +14,7 @@ mod tally;
 mod test;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +52,14 @@ enum Task {
         #[command(subcommand)]
         task: BenchTask,
     },
+    /// Every decoder against bytes that nobody would think of
+    Fuzz {
+        /// Just this target
+        target: Option<String>,
+        /// Seconds for each
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Formatting, lints, licences, and the walls of ARCHITECTURE.md
     Check,
     /// Everything a change has to pass; the last line counts it
@@ -73,10 +83,27 @@ enum BenchTask {
         /// Connections of one storm
         #[arg(long, default_value_t = 200_000)]
         connections: u32,
-        /// Times that each takes its turn
-        #[arg(long, default_value_t = 5)]
-        rounds: u32,
+        #[command(flatten)]
+        figures: Figures,
     },
+    /// The probes: a connection, a packet, a start, and doing nothing; beside none, and beside empty ones
+    Kernel {
+        /// Connections of one run
+        #[arg(long, default_value_t = 200_000)]
+        connections: u32,
+        #[command(flatten)]
+        figures: Figures,
+    },
+}
+
+#[derive(clap::Args)]
+struct Figures {
+    /// Times that each takes its turn
+    #[arg(long, default_value_t = 10)]
+    pairs: usize,
+    /// Writes every value to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -87,9 +114,13 @@ fn main() -> ExitCode {
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
         Task::Demo { keep } => demo::demo(&workspace, keep),
         Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
-        Task::Bench { task: BenchTask::Storm { connections, rounds } } => {
-            bench::storm::storm(&workspace, connections, rounds)
+        Task::Bench { task: BenchTask::Storm { connections, figures: Figures { pairs, json } } } => {
+            bench::storm::storm(&workspace, connections, pairs, json.as_deref())
         }
+        Task::Bench { task: BenchTask::Kernel { connections, figures: Figures { pairs, json } } } => {
+            bench::kernel::kernel(&workspace, bench::kernel::Plan { pairs, connections }, json.as_deref())
+        }
+        Task::Fuzz { target, seconds } => fuzz::all(&workspace, seconds, target.as_deref()).map(tally::Tally::good),
         Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
         Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };

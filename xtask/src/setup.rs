@@ -5,6 +5,7 @@
 
 mod bpf_linker;
 mod cargo_deny;
+pub(crate) mod cargo_fuzz;
 mod debian;
 mod envoy;
 mod rust_src;
@@ -28,13 +29,22 @@ pub(crate) enum Part {
     BpfLinker,
     Envoy,
     CargoDeny,
+    CargoFuzz,
     /// Other tracers, to measure against.
     BenchPrograms,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 6] =
-        [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy, Part::CargoDeny, Part::BenchPrograms];
+    pub(crate) const ALL: [Part; 7] = [
+        Part::MeshPrograms,
+        Part::RustSrc,
+        Part::BpfLinker,
+        Part::Envoy,
+        Part::CargoDeny,
+        Part::CargoFuzz,
+        Part::BenchPrograms,
+    ];
+    pub(crate) const FUZZ: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoFuzz];
     /// To compile both sides of mesh-tracer.
     pub(crate) const BUILD: [Part; 2] = [Part::RustSrc, Part::BpfLinker];
 
@@ -51,6 +61,7 @@ impl Part {
             Part::BpfLinker => bpf_linker::missing(workspace),
             Part::Envoy => envoy::missing(workspace),
             Part::CargoDeny => cargo_deny::missing(workspace),
+            Part::CargoFuzz => cargo_fuzz::missing(workspace),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
         }
     }
@@ -62,6 +73,7 @@ impl Part {
             Part::BpfLinker => bpf_linker::install(workspace),
             Part::Envoy => envoy::install(workspace),
             Part::CargoDeny => cargo_deny::install(workspace),
+            Part::CargoFuzz => cargo_fuzz::install(workspace),
             Part::BenchPrograms => debian::install(&debian::BENCH),
         }
     }

@@ -38,6 +38,19 @@ enum Command {
     Storm {
         #[arg(long, default_value_t = 200_000)]
         connections: u32,
+        /// So many a second, instead of as fast as it goes
+        #[arg(long)]
+        rate: Option<u32>,
+    },
+    /// Carry small messages to and fro on one loopback connection; says as JSON what that took
+    PingPong {
+        #[arg(long, default_value_t = 200_000)]
+        messages: u64,
+    },
+    /// Carry bytes one way on one loopback connection as fast as it goes; says as JSON what that took
+    Bulk {
+        #[arg(long, default_value_t = 4_000_000_000)]
+        bytes: u64,
     },
     /// The way into a pod
     #[command(hide = true)]
@@ -56,7 +69,9 @@ fn main() -> ExitCode {
         Command::Up { stage } => stage.up().and_then(|mesh| stage::leave_up(&mesh)),
         Command::Exec(exec) => exec.run(),
         Command::Clean => clean(),
-        Command::Storm { connections } => storm(connections),
+        Command::Storm { connections, rate } => tracer_lab::storm::run(connections, rate).and_then(|took| say(&took)),
+        Command::PingPong { messages } => tracer_lab::stream::ping_pong(messages).and_then(|took| say(&took)),
+        Command::Bulk { bytes } => tracer_lab::stream::bulk(bytes).and_then(|took| say(&took)),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
         Command::PodClient => client::run().map(|()| true),
@@ -77,8 +92,8 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn storm(connections: u32) -> Result<bool> {
-    println!("{}", serde_json::to_string(&tracer_lab::storm::run(connections)?)?);
+fn say(took: &impl serde::Serialize) -> Result<bool> {
+    println!("{}", serde_json::to_string(took)?);
     Ok(true)
 }
 

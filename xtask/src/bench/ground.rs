@@ -1,0 +1,86 @@
+//! What benches of the running daemon stand on: built programs, a folder, the work in a network namespace of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::processes::Tracer;
+use crate::setup::{self, Part};
+use crate::shell;
+use crate::workspace::Workspace;
+
+pub(super) struct Ground {
+    programs: PathBuf,
+    folder: PathBuf,
+    facts: PathBuf,
+    nothing: PathBuf,
+}
+
+impl Ground {
+    pub(super) fn prepare(workspace: &Workspace, folder: &str) -> Result<Self> {
+        setup::ensure(workspace, &Part::DEMO)?;
+        let packages = ["build", "--release", "--locked", "-p", "tracer-daemon", "-p", "tracer-lab"];
+        shell::run(&mut workspace.cargo(&packages))?;
+        let target = workspace.target()?;
+        let folder = target.join(folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let facts = workspace.root().join("tracer-lab/meshes/demo/cluster.yaml");
+        let nothing = folder.join("nothing.yaml");
+        fs::write(&nothing, "apiVersion: v1\nkind: List\nitems: []\n")
+            .context("cannot write an empty list of facts")?;
+        Ok(Self { programs: target.join("release"), folder, facts, nothing })
+    }
+
+    pub(super) fn tracer(&self, more: &[&str]) -> Result<Tracer> {
+        Tracer::start(&self.programs, &self.folder, &self.facts, more)
+    }
+
+    pub(super) fn tracer_without_facts(&self) -> Result<Tracer> {
+        Tracer::start(&self.programs, &self.folder, &self.nothing, &[])
+    }
+
+    /// `tracer-lab` with these arguments, in a network namespace of its own: its sockets in TIME_WAIT are nobody else's.
+    /// What it says of itself.
+    pub(super) fn work(&self, args: &[&str]) -> Result<Value> {
+        let script = r#"ip link set lo up && exec "$0" "$@""#;
+        let mut work = Command::new("unshare");
+        work.args(["--net", "sh", "-c", script]).arg(self.programs.join("tracer-lab")).args(args);
+        serde_json::from_str(&shell::read(&mut work)?).context("what the work says of itself is not JSON")
+    }
+}
+
+/// The status once the ring is read empty: when its counts stand still.
+pub(super) fn settled(tracer: &Tracer) -> Result<Value> {
+    let mut before = Value::Null;
+    for _ in 0..50 {
+        let status = tracer.status()?;
+        if status["events"] == before {
+            return Ok(status);
+        }
+        before = status["events"].clone();
+        pause();
+    }
+    anyhow::bail!("mesh-tracer still reads events 25 s after the storm")
+}
+
+pub(super) fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "asks again for what nobody announces")]
+    thread::sleep(Duration::from_millis(500));
+}
+
+/// Processor time of a process's threads. Of `setpriv`, which becomes the program that it starts.
+pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
+    let mut total = Duration::ZERO;
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).context("the tracer ended at once")?;
+    for task in tasks.flatten() {
+        let Ok(stat) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+        let on_cpu = stat.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+        total += Duration::from_nanos(on_cpu.context("an odd /proc/PID/task/TID/schedstat")?);
+    }
+    Ok(total)
+}

@@ -1,0 +1,204 @@
+//! `cargo xtask bench kernel`: what the probes cost. Every figure is the difference between two runs, one right after
+//! the other, with and without mesh-tracer; beside it the same with programs on the same hooks that do nothing.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::figures::{Bound, Figure, Report};
+use super::ground::{Ground, cpu_time, settled};
+use crate::processes::Tracer;
+use crate::shell;
+use crate::workspace::Workspace;
+
+/// What is done, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) pairs: usize,
+    pub(crate) connections: u32,
+}
+
+/// Both ends of a storm's connections are on this node.
+const ENDS: f64 = 2.0;
+/// A message is sent and received once each way: four times a packet passes a probe, their ACKs aside.
+const PACKETS: f64 = 4.0;
+const MESSAGES: u64 = 200_000;
+const BULK: u64 = 4_000_000_000;
+const STEADY_RATE: u32 = 20_000;
+const STEADY: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What runs beside the work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Beside {
+    Nothing,
+    /// The same hooks, programs that return at once.
+    IdleProbes,
+    MeshTracer,
+    /// The work is no pod's: what is out of scope costs.
+    OutOfScope,
+}
+
+/// What one run of the work took.
+#[derive(Clone, Copy, Default, Debug)]
+struct Taken {
+    wall: f64,
+    /// Seconds of processor time of the work, the probes' own included.
+    work: f64,
+    tracer: f64,
+}
+
+/// Says whether every figure is good enough.
+pub(crate) fn kernel(workspace: &Workspace, plan: Plan, json: Option<&Path>) -> Result<bool> {
+    let ground = Ground::prepare(workspace, "bench-kernel")?;
+    let mut report = Report::default();
+    connections(&ground, plan, &mut report)?;
+    first_bytes(&ground, plan, &mut report)?;
+    steady(&ground, &mut report)?;
+    starting(&ground, plan, &mut report)?;
+    println!("\n{}", report.markdown());
+    if let Some(file) = json {
+        report.write_json(file)?;
+    }
+    Ok(report.good())
+}
+
+/// Connect and close, as fast as it goes.
+fn connections(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
+    let all = [Beside::Nothing, Beside::IdleProbes, Beside::MeshTracer, Beside::OutOfScope];
+    let work = ["storm", "--connections", &plan.connections.to_string()];
+    let taken = rounds(ground, plan.pairs, &all, "storm of connections", &work)?;
+    let [alone, idle, traced, out] = [0, 1, 2, 3].map(|of: usize| &taken[of]);
+    let each = f64::from(plan.connections);
+    let cost = |with: &[Taken]| pair(with, alone, |with, without| (with.work - without.work) * 1e6 / each / ENDS);
+    report.hold("kernel, connect + close, per end", "us", cost(traced), Bound::AtMost(2.0));
+    report.add("empty programs on the same hooks, per end", "us", cost(idle));
+    report.add("kernel, out of scope, per end", "us", cost(out));
+    let tracer = |with: &[Taken]| Figure::new(with.iter().map(|taken| taken.tracer * 1e6 / each / ENDS));
+    report.hold("daemon, connect + close, per end", "us", tracer(traced), Bound::AtMost(1.0));
+    let speed = pair(traced, alone, |with, without| without.wall / with.wall);
+    report.hold("connect storm beside mesh-tracer, of alone", "", speed, Bound::AtLeast(0.95));
+    report.add("connect storm alone", "connections/s", Figure::new(alone.iter().map(|taken| each / taken.wall)));
+    Ok(())
+}
+
+/// Packets of a connection whose first payload was read long ago.
+fn first_bytes(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
+    let all = [Beside::Nothing, Beside::IdleProbes, Beside::MeshTracer];
+    let taken =
+        rounds(ground, plan.pairs, &all, "small messages", &["ping-pong", "--messages", &MESSAGES.to_string()])?;
+    let each = MESSAGES as f64 * PACKETS;
+    let cost = |with: &[Taken]| pair(with, &taken[0], |with, without| (with.work - without.work) * 1e9 / each);
+    report.hold("kernel, a packet after the first payload", "ns", cost(&taken[2]), Bound::AtMost(60.0));
+    report.add("empty programs, a packet", "ns", cost(&taken[1]));
+    let all = [Beside::Nothing, Beside::MeshTracer];
+    let taken = rounds(ground, plan.pairs, &all, "bulk", &["bulk", "--bytes", &BULK.to_string()])?;
+    let speed = pair(&taken[1], &taken[0], |with, without| without.wall / with.wall);
+    report.add("bulk throughput with first bytes on, of off", "", speed);
+    Ok(())
+}
+
+/// A rate that a busy node has, for a while: nothing may be lost.
+fn steady(ground: &Ground, report: &mut Report) -> Result<()> {
+    eprintln!("{STEADY_RATE} connections/s for {} s", STEADY.as_secs());
+    let tracer = ground.tracer(&["--scope", "all"])?;
+    let connections = STEADY_RATE * u32::try_from(STEADY.as_secs()).context("a short while")?;
+    let rate = STEADY_RATE.to_string();
+    let before = cpu_time(tracer.pid())?;
+    let took = ground.work(&["storm", "--connections", &connections.to_string(), "--rate", &rate])?;
+    let status = settled(&tracer)?;
+    let used = cpu_time(tracer.pid())?.saturating_sub(before).as_secs_f64();
+    let wall = seconds(&took, "wall")?;
+    report.add("steady storm", "connections/s", Figure::new([f64::from(connections) / wall]));
+    report.hold("events lost in it", "", Figure::new([lost(&status) as f64]), Bound::AtMost(0.0));
+    report.add("daemon in it, of a core", "%", Figure::new([used / wall * 100.0]));
+    report.add("RssAnon after it", "MB", Figure::new([tracer.rss_anon()? as f64 / 1e6]));
+    Ok(())
+}
+
+/// What it takes to start, and to do nothing.
+fn starting(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
+    let mut starts = Vec::new();
+    let (mut peaks, mut kept, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..plan.pairs.min(5) {
+        let took = shell::stopwatch();
+        let tracer = ground.tracer_without_facts()?;
+        starts.push(took() * 1e3);
+        kept.push(tracer.rss_anon()? as f64 / 1e6);
+        peaks.push(peak(tracer.pid())? as f64 / 1e6);
+        if idle.is_empty() {
+            let before = cpu_time(tracer.pid())?;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what a daemon does while nothing happens is what is measured"
+            )]
+            thread::sleep(IDLE);
+            let used = cpu_time(tracer.pid())?.saturating_sub(before);
+            idle.push(used.as_secs_f64() / IDLE.as_secs_f64() * 100.0);
+        }
+    }
+    report.hold("start to ready for events", "ms", Figure::new(starts), Bound::AtMost(300.0));
+    report.hold("idle, of a core", "%", Figure::new(idle), Bound::AtMost(0.1));
+    report.hold("RssAnon without facts", "MB", Figure::new(kept), Bound::AtMost(25.0));
+    report.add("peak while starting (VmHWM, mapped files too)", "MB", Figure::new(peaks));
+    Ok(())
+}
+
+/// The same work beside each in turn, so that whatever else the machine does hits all alike. By `all`'s order.
+fn rounds(ground: &Ground, pairs: usize, all: &[Beside], what: &str, work: &[&str]) -> Result<Vec<Vec<Taken>>> {
+    let mut taken: Vec<Vec<Taken>> = all.iter().map(|_| Vec::new()).collect();
+    // The first run warms up what later ones find warm.
+    beside(ground, Beside::Nothing, work)?;
+    for round in 0..pairs {
+        eprintln!("{what}: round {} of {pairs}", round + 1);
+        // Each begins a round as often as the others: who comes first has an advantage, or the opposite.
+        for turn in 0..all.len() {
+            let of = (turn + round) % all.len();
+            taken[of].push(beside(ground, all[of], work)?);
+        }
+    }
+    Ok(taken)
+}
+
+fn beside(ground: &Ground, beside: Beside, work: &[&str]) -> Result<Taken> {
+    let flags: &[&str] = match beside {
+        Beside::Nothing => return taken(&ground.work(work)?, Duration::ZERO),
+        Beside::IdleProbes => &["--scope", "all", "--idle-probes"],
+        Beside::MeshTracer => &["--scope", "all"],
+        Beside::OutOfScope => &["--pod-cidr", "10.244.0.0/16"],
+    };
+    let tracer: Tracer = ground.tracer(flags)?;
+    let before = cpu_time(tracer.pid())?;
+    let said = ground.work(work)?;
+    taken(&said, cpu_time(tracer.pid())?.saturating_sub(before))
+}
+
+fn taken(said: &Value, tracer: Duration) -> Result<Taken> {
+    Ok(Taken { wall: seconds(said, "wall")?, work: seconds(said, "cpu")?, tracer: tracer.as_secs_f64() })
+}
+
+fn pair(with: &[Taken], without: &[Taken], of: impl Fn(&Taken, &Taken) -> f64) -> Figure {
+    Figure::new(with.iter().zip(without).map(|(with, without)| of(with, without)))
+}
+
+fn seconds(said: &Value, of: &str) -> Result<f64> {
+    let part = |name: &str| said[of][name].as_f64().with_context(|| format!("the work says no {name} of {of}"));
+    Ok(part("secs")? + part("nanos")? / 1e9)
+}
+
+fn lost(status: &Value) -> u64 {
+    let kinds = status["events"].as_array().into_iter().flatten();
+    kinds.filter_map(|kind| Some(kind["lost"].as_u64()? + kind["malformed"].as_u64()?)).sum()
+}
+
+/// Bytes: the most that the process ever had in memory.
+fn peak(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the tracer ended at once")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("an odd VmHWM")?;
+    Ok(kilobytes * 1024)
+}
