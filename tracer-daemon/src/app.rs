@@ -1,6 +1,7 @@
 //! The daemon: builds every part, joins them by bounded channels, and ends them in the order in which data flows:
 //! source, engine, sink. `main` says when.
 
+mod explain;
 mod facts;
 mod probes;
 mod scope;
@@ -132,7 +133,8 @@ impl App {
             let watch = Arc::clone(&watch);
             move || watch.status()
         };
-        let live = live::Sources { hub: Arc::clone(&hub), status: Arc::new(status) };
+        let explain = explain::explainer(&inputs);
+        let live = live::Sources { hub: Arc::clone(&hub), status: Arc::new(status), explain };
         let alive = {
             let watch = Arc::clone(&watch);
             move || watch.engine_moves()

@@ -1,12 +1,14 @@
 //! The command line: the only reader of argv, of the environment and of `--config`. What it makes are plain values;
 //! `config` says whether they make sense together.
 
+mod explain;
 mod file;
 mod filters;
 mod observe;
 mod run;
 mod value;
 
+pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
 pub use observe::{Format, ObserveArgs, RecordSource};
 pub use run::{RunArgs, Scope, Switch};
@@ -70,6 +72,11 @@ pub enum Command {
     /// Flows, live or recorded
     #[command(before_help = "  mesh-tracer observe --follow --rejected")]
     Observe(Box<ObserveArgs>),
+    /// What would happen to a call, or what did, step by step, with the remedy
+    #[command(
+        before_help = "  mesh-tracer explain --facts cluster.yaml --from shop/web-0 --to 10.244.1.7:9300 --send http --host 10.244.1.7"
+    )]
+    Explain(Box<ExplainArgs>),
     /// Can this node be traced? One line each, the fix beside it
     #[command(before_help = "  sudo mesh-tracer check")]
     Check(CheckArgs),

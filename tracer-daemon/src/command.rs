@@ -2,9 +2,11 @@
 //! that it is given, and says how it ended; `main` turns that into an exit status.
 
 pub mod check;
+pub mod explain;
 pub mod observe;
 pub mod status;
 
+mod paint;
 mod socket;
 
 use std::io;

@@ -1,21 +1,19 @@
 //! `mesh-tracer`: reads the command line, starts logs, runs the command, and turns its end into an exit status.
 
+mod explain;
 mod logs;
 mod run;
+mod terminal;
 
-use anstream::AutoStream;
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use std::fmt::Display;
-use std::io::{self, StdoutLock, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
-use tokio::runtime::Builder;
+use terminal::{asked, columns, stdout};
 use tracer_daemon::cli::{self, Cli, Command, GlobalArgs, ObserveArgs, StatusFormat, UsageError};
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, Filters, Observe, Source};
 use tracer_daemon::command::{Answer, Failure, check, status};
-
-/// What a compact line fits where nobody says how wide the terminal is.
-const COLUMNS: usize = 120;
 
 fn main() -> ExitCode {
     let Cli { global, command } = match Cli::from_env() {
@@ -29,6 +27,7 @@ fn main() -> ExitCode {
     let ended = match command {
         Command::Run(args) => run::run(*args).map(|()| Answer::Yes),
         Command::Observe(args) => observe(*args, &global),
+        Command::Explain(args) => explain::explain(*args, &global),
         Command::Check(args) => asked(async { check::check(&args.facts, &mut stdout(&global)) }),
         Command::Status(args) => {
             let format = match args.output {
@@ -80,27 +79,9 @@ fn completions(shell: clap_complete::Shell) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-/// A command that asks once needs no threads.
-fn asked<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start").map_err(Failure::unreached)?.block_on(command)
-}
-
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-fn stdout(global: &GlobalArgs) -> AutoStream<StdoutLock<'static>> {
-    AutoStream::new(io::stdout().lock(), global.color())
-}
-
-/// As wide as the terminal is, where there is one.
-fn columns() -> usize {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
-        _ => COLUMNS,
     }
 }
 

@@ -48,7 +48,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn every_help_opens_with_an_example_of_its_own_command() {
-    for command in ["run", "observe", "check", "status", "completions"] {
+    for command in ["run", "observe", "explain", "check", "status", "completions"] {
         let output = run(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         let text = stdout(&output);
@@ -58,7 +58,7 @@ fn every_help_opens_with_an_example_of_its_own_command() {
     }
     let text = stdout(&run(&["--help"]));
     assert!(text.lines().next().unwrap().contains("mesh-tracer run --facts"), "{text}");
-    for later in ["explain", "why", "replay", "page"] {
+    for later in ["why", "replay", "page"] {
         assert!(!text.contains(&format!("\n  {later}")), "{later} is not there yet");
     }
 }
@@ -67,7 +67,7 @@ fn every_help_opens_with_an_example_of_its_own_command() {
 fn the_examples_parse() {
     // With a socket and facts that are not there, a good command line ends with 3 or 2 for another reason than usage.
     let dir = tempfile::tempdir().unwrap();
-    for command in ["run", "observe", "check", "status", "completions"] {
+    for command in ["run", "observe", "explain", "check", "status", "completions"] {
         let text = stdout(&run(&[command, "--help"]));
         let example = text.lines().next().unwrap().trim().trim_start_matches("sudo ").to_owned();
         let words: Vec<&str> = example.split(" > ").next().unwrap().split(' ').skip(1).collect();
@@ -264,4 +264,60 @@ fn without_root_it_says_which_capability_is_missing() {
     let output = Command::new("setpriv").args(drop).args(check).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stdout(&output).contains("CAP_BPF"), "{}", stdout(&output));
+}
+
+#[test]
+fn explain_needs_one_question_and_facts() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = facts(dir.path());
+    for (args, words) in [
+        (&["explain"][..], &["<FLOW_ID|--batch <FILE|->|--from"][..]),
+        (&["explain", "--from", "a/b", "--facts", &facts], &["--to <IP:PORT>"]),
+        (&["explain", "--from", "a/b", "--to", "10.0.0.1:80"], &["--facts <FILE|DIR|->"]),
+        (&["explain", "n1-1-1", "--facts", &facts], &["cannot be used with"]),
+        (&["explain", "n1-1-1", "--from", "a/b"], &["cannot be used with"]),
+        (&["explain", "--from", "a/b", "--to", "10.0.0.1:80", "--facts", &facts, "--host", "x"], &["--send <WHAT>"]),
+        (
+            &["explain", "--batch", "-", "--facts", &facts, "--fail-on", "refused"],
+            &["rejected, unmeshed, undetermined"],
+        ),
+    ] {
+        let output = run(args);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{word:?} in {said}");
+        }
+    }
+    refused(
+        &run(&["explain", "--batch", "-", "--facts", "-"]),
+        2,
+        &["--facts - and --batch -", "give one of them a file"],
+    );
+    refused(&run(&["explain", "--batch", "/no/such", "--facts", &facts]), 2, &["/no/such", "name a file"]);
+    let asked = ["explain", "--from", "a/b", "--to", "10.0.0.1:80", "--facts", &facts];
+    refused(&run(&asked), 2, &["pod a/b is not among the facts"]);
+    refused(&run(&["explain", "n1-1-1", "--socket", "/no/such.sock"]), 3, &["/no/such.sock", "no daemon is running"]);
+}
+
+#[test]
+fn explain_says_what_it_knows_and_how_it_ended() {
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer-lab/meshes/demo/cluster.yaml");
+    let asked = ["explain", "--facts", demo, "--from", "search/es-0", "--to", "10.244.1.21:9300", "--send", "tcp"];
+    let output = run(&asked);
+    assert_eq!(output.status.code(), Some(0), "whatever the verdict: {}", stderr(&output));
+    assert!(stdout(&output).starts_with("REJECTED  plaintext-to-strict (port-undeclared)"), "{}", stdout(&output));
+    let output = run(&[&asked[..], &["-o", "json", "--fail-on", "undetermined,rejected"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).starts_with(r#"{"version":"v1","class":"rejected""#), "{}", stdout(&output));
+    let mut child = tracer(&["explain", "--facts", demo, "--batch", "-", "-o", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"{\"id\":1}\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(stdout(&output).starts_with(r#"{"id":1,"error":"from is missing"#), "{}", stdout(&output));
+    refused(&output, 2, &["1 of 1 lines"]);
 }

@@ -86,6 +86,23 @@ impl Daemon {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The flow of this record, and none that never was.
+    fn explains(&self, record: &str) {
+        let id = record.split(r#""id":""#).nth(1).unwrap().split('"').next().unwrap();
+        let explain = |id: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+            command.args(["explain", id, "--socket"]).arg(self.path("flows.sock")).output().unwrap()
+        };
+        let answer = explain(id);
+        let text = String::from_utf8(answer.stdout).unwrap();
+        assert_eq!(answer.status.code(), Some(0), "{}", String::from_utf8_lossy(&answer.stderr));
+        assert!(text.starts_with("UNMESHED  not-in-mesh  observed, security none\nshop/caller"), "{text}");
+        assert!(text.contains("  1. source ") && text.contains("  seen  first-bytes on the app leg"), "{text}");
+        let other = explain("n1-0-1");
+        assert_eq!(other.status.code(), Some(3));
+        assert!(String::from_utf8_lossy(&other.stderr).contains("is no flow of n1"), "{other:?}");
+    }
+
     fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child.0), signal).unwrap();
     }
@@ -230,6 +247,7 @@ fn a_call_is_seen_served_and_written() {
     ] {
         assert!(line.contains(word), "{word} in {line}");
     }
+    daemon.explains(&line);
     let metrics = daemon.get("/metrics");
     for word in [
         r#"meshtracer_probe_attached{probe="inet_sock_set_state"} 1"#,

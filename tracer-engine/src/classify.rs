@@ -6,14 +6,16 @@ mod dialled;
 mod fates;
 mod foresight;
 mod name;
+mod predict;
 mod report;
 mod strike;
 pub(crate) mod unclaimed;
 mod walks;
 
 pub(crate) use foresight::Facts;
+pub use predict::{named, predict};
 pub use report::Opinion;
-pub(crate) use report::outcome_of;
+pub(crate) use report::{chosen_service, outcome_of, party};
 
 use crate::evidence::{Circumstances, Evidence, Seen, collect};
 use crate::flow::{FlowView, LegEnd, Role, is_inbound_bind};
@@ -22,6 +24,7 @@ use crate::net::Ktime;
 use crate::record::Reporter;
 use crate::verdict::{Basis, Reason};
 use crate::walk::outcome::Outcome;
+use call::Calls;
 use fates::{Candidate, Fate, Hints};
 use name::Open;
 use smallvec::SmallVec;
@@ -143,11 +146,11 @@ impl Classifier {
         let dialled = flow.root.client.as_ref().map(|client| client.socket.remote.ip);
         let hints = Hints::new(index, &seen, dialled, flow.root.since());
         let calls = match reporter {
-            Reporter::Source => call::from_source(index, flow, call::sends(flow, &seen)).into_iter().collect(),
+            Reporter::Source => Calls::from_iter(call::from_source(index, flow, call::sends(flow, &seen))),
             Reporter::Destination => call::from_destination(index, flow, &seen),
         };
         let walked = calls.iter().map(|call| self.walks.outcomes(index, call, flow.root.since())).collect();
-        Case { flow, reporter, seen, hints, walked }
+        Case { flow, reporter, seen, hints, calls, walked }
     }
 }
 
@@ -157,6 +160,7 @@ struct Case<'a, 'v> {
     reporter: Reporter,
     seen: Seen<'a>,
     hints: Hints,
+    calls: Calls,
     walked: SmallVec<[Arc<[Outcome]>; 2]>,
 }
 
@@ -183,7 +187,7 @@ impl Case<'_, '_> {
         } else {
             name::name(open, &self.hints, basis)
         };
-        Opinion::new(verdict, self.reporter, self.flow, &self.seen, open)
+        Opinion { calls: self.calls.clone(), ..Opinion::new(verdict, self.reporter, self.flow, &self.seen, open) }
     }
 }
 

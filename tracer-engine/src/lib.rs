@@ -9,6 +9,7 @@ pub mod verdict;
 pub mod walk;
 pub mod evidence;
 pub mod classify;
+pub mod explain;
 pub mod record;
 
 use classify::{Classifier, Deadlines, Judgement};

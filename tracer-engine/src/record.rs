@@ -5,7 +5,9 @@ pub use crate::mesh::attribution::{Attribution, Mesh, PodIdentity, UnknownReason
 use crate::mesh::facts::{Kind, ObjectKey};
 use crate::net::{Endpoint, Ktime, Name};
 use crate::socket::Handshake;
-use crate::verdict::{Class, Reason, Verdict};
+use crate::verdict::{Candidate, Class, Reason, Verdict};
+use crate::walk::outcome::Call;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -54,6 +56,16 @@ pub struct FlowRecord {
     pub drops: Vec<Drop>,
     /// Kernel events lost during the flow's life, of all flows.
     pub events_lost: u64,
+    pub walked: Walked,
+}
+
+/// What the walk was asked about a flow, and which of its ends were left: for whoever has it explained later.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Walked {
+    pub since: Ktime,
+    /// One, unless only the destination was seen.
+    pub calls: SmallVec<[Call; 1]>,
+    pub ends: SmallVec<[Candidate; 2]>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

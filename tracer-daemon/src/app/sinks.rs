@@ -7,7 +7,7 @@ use crate::sink::Told;
 use crate::sink::journal::Queue;
 use crate::sink::live::Hub;
 use crate::sink::metrics::Recorder;
-use crate::sink::wire::Loss;
+use crate::sink::wire::{Loss, Origin};
 use std::sync::Arc;
 use tracer_engine::net::Ktime;
 use tracer_engine::record::Record;
@@ -26,6 +26,10 @@ pub(super) struct Sinks {
 impl Sinks {
     pub(super) fn new(recorder: Recorder, hub: Arc<Hub>, journal: Option<Queue>, watch: Arc<Watch>) -> Self {
         Self { recorder, hub, journal, watch, batch: Vec::new(), epoch: None }
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        self.watch.origin()
     }
 
     pub(super) fn record(&mut self, record: Record) {

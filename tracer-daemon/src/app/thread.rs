@@ -6,13 +6,18 @@ use super::sinks::Sinks;
 use super::tape::Tape;
 use crate::clock;
 use crate::lifecycle::BlockReady;
+use crate::sink::Told;
+use crate::sink::wire::{Answer, Text};
 use crate::source::cluster::ClusterEvent;
 use crate::source::tape::Recorded;
 use std::io;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
+use tracer_engine::explain::observed;
 use tracer_engine::input::Input;
 use tracer_engine::mesh::facts::Delta;
 use tracer_engine::net::Ktime;
@@ -31,6 +36,7 @@ pub(super) enum Message {
     },
     /// So many events were lost since this was last said.
     Lost(u64),
+    Explain(Arc<Told>, oneshot::Sender<Text>),
 }
 
 /// What the cluster said, and what it means to the engine.
@@ -112,8 +118,22 @@ impl EngineThread {
                 self.record(|| Recorded::Lost { at, count });
                 self.tell(Input::Lost { at, count });
             }
+            Message::Explain(told, answer) => {
+                if let Some(text) = self.explain(&told) {
+                    // Whoever asked may have left.
+                    let _ = answer.send(text);
+                }
+                return;
+            }
         }
         self.sinks.flush(clock::ktime());
+    }
+
+    /// The way of a flow that was told, by the facts as they are now.
+    fn explain(&self, told: &Told) -> Option<Text> {
+        let flow = told.record()?;
+        let explanation = observed(self.engine.index(), flow);
+        Some(Answer::of_flow(&explanation, flow, self.sinks.origin()).line())
     }
 
     fn idle(&mut self) {

@@ -5,8 +5,11 @@ use crate::sink::wire::{Refusal, Request};
 use anyhow::anyhow;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
+
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// An answer's lines. The stream stays whole until it is dropped: closing our half would mean that we left.
 #[derive(Debug)]
@@ -18,6 +21,15 @@ pub(super) async fn ask(path: &Path, request: &Request) -> Result<Lined, Failure
     let mut stream = UnixStream::connect(path).await.map_err(|error| unreached(path, &error))?;
     stream.write_all(request.line().as_bytes()).await.map_err(|error| unreached(path, &error))?;
     Ok(Lined { lines: BufReader::new(stream).lines() })
+}
+
+/// For what has one line for an answer.
+pub(super) async fn ask_once(path: &Path, request: &Request) -> Result<String, Failure> {
+    let path_name = path.display();
+    tokio::time::timeout(WITHIN, async { ask(path, request).await?.next().await })
+        .await
+        .map_err(|_| Failure::unreached(anyhow!("the daemon at {path_name} does not answer within {WITHIN:?}")))??
+        .ok_or_else(|| Failure::unreached(anyhow!("the daemon at {path_name} closed without an answer")))
 }
 
 impl Lined {

@@ -2,11 +2,10 @@
 
 use super::{Answer, Failure, socket};
 use crate::sink::wire::{EventCount, Facts, Hook, Request, Status};
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use bytesize::ByteSize;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -14,16 +13,9 @@ pub enum Format {
     Json,
 }
 
-const WITHIN: Duration = Duration::from_secs(5);
-
 /// `No` where the daemon runs but not everything works.
 pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)) -> Result<Answer, Failure> {
-    let line = tokio::time::timeout(WITHIN, async { socket::ask(path, &Request::Status).await?.next().await })
-        .await
-        .map_err(|_| {
-            Failure::unreached(anyhow!("the daemon at {} does not answer within {WITHIN:?}", path.display()))
-        })??
-        .ok_or_else(|| Failure::unreached(anyhow!("the daemon at {} closed without an answer", path.display())))?;
+    let line = socket::ask_once(path, &Request::Status).await?;
     let status = Status::read(&line).context("cannot read the daemon's answer").map_err(Failure::unreached)?;
     match format {
         Format::Json => writeln!(out, "{line}"),

@@ -8,9 +8,11 @@ mod reader;
 pub use bind::{BindError, Socket};
 pub use hub::Hub;
 
-use super::wire::{Refusal, Status};
+use super::Told;
+use super::wire::{Refusal, Status, Text};
 use crate::lifecycle::Stop;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -23,7 +25,12 @@ const READERS: usize = 1024;
 pub struct Sources {
     pub hub: Arc<Hub>,
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// The way of a flow that was told; only the engine knows the facts.
+    pub explain: Arc<dyn Fn(Arc<Told>) -> Explaining + Send + Sync>,
 }
+
+/// `None`: the engine has ended.
+pub type Explaining = Pin<Box<dyn Future<Output = Option<Text>> + Send>>;
 
 /// Serves until `stop`, then lets the readers have what is still told until the hub closes.
 pub async fn serve(socket: Socket, sources: Sources, stop: Stop) {
@@ -54,7 +61,7 @@ pub async fn serve(socket: Socket, sources: Sources, stop: Stop) {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hub, status: _ } = self;
+        let Self { hub, status: _, explain: _ } = self;
         f.debug_struct("Sources").field("hub", hub).finish_non_exhaustive()
     }
 }

@@ -30,6 +30,14 @@ impl Told {
         Self::new(What::Lost(at, loss), origin, epoch)
     }
 
+    /// `None`: a notice of loss.
+    pub fn record(&self) -> Option<&FlowRecord> {
+        match &self.what {
+            What::Flow(record) => Some(record),
+            What::Lost(..) => None,
+        }
+    }
+
     /// The line, with its newline.
     pub fn text(&self) -> &Text {
         self.text.get_or_init(|| match &self.what {

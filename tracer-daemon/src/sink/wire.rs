@@ -2,14 +2,19 @@
 //! `v1`, never renamed or removed. These types are ours and the engine's are not: a change there breaks `encode` at
 //! compile time and nobody's dashboard.
 
+mod answer;
+mod asked;
 mod codes;
 mod encode;
+mod explain;
 mod line;
 mod record;
 mod request;
 mod status;
 mod time;
 
+pub use answer::{Answer, Caller, Dialled, Hop, HopTo, Step, Unanswered, Way};
+pub use asked::{Asked, Misread};
 pub(in crate::sink) use codes::Spell;
 pub use codes::kind_name;
 pub use encode::Origin;

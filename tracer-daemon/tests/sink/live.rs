@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tracer_daemon::lifecycle::{Drain, Ready};
 use tracer_daemon::sink::Told;
-use tracer_daemon::sink::live::{BindError, Hub, Socket, Sources, serve};
+use tracer_daemon::sink::live::{BindError, Explaining, Hub, Socket, Sources, serve};
 use tracer_daemon::sink::wire::{self, Line, Loss, Memory, Records, Status};
 use tracer_engine::record::FlowId;
 
@@ -27,7 +27,11 @@ impl Served {
         let hub = Hub::new(origin());
         let (drain, stop) = Drain::new();
         let socket = Socket::bind(&dir.path().join("flows.sock")).unwrap();
-        let sources = Sources { hub: Arc::clone(&hub), status: Arc::new(status) };
+        let explain = Arc::new(|told: Arc<Told>| -> Explaining {
+            let id = told.record().map(|record| record.id.0);
+            Box::pin(async move { Some(format!("{{\"explained\":{}}}\n", id?).into()) })
+        });
+        let sources = Sources { hub: Arc::clone(&hub), status: Arc::new(status), explain };
         let server = tokio::spawn(serve(socket, sources, stop));
         Self { dir, hub, drain, server }
     }
@@ -218,4 +222,23 @@ async fn the_file_is_its_owners_and_only_a_stale_one_is_replaced() {
 
 fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_flow_is_explained_as_long_as_it_is_remembered() {
+    let served = Served::start();
+    served.tell(0..3000);
+    let ask = |flow: &str| format!(r#"{{"explain":"{flow}"}}"#);
+    let answer = async |flow: String| served.ask(&ask(&flow)).await.next_line().await.unwrap().unwrap();
+    let id = |serial: u64| format!("n1-{:x}-{serial}", origin().started.as_millisecond());
+    assert_eq!(answer(id(2999)).await, r#"{"explained":2999}"#);
+    let forgotten = answer(id(5)).await;
+    assert!(
+        forgotten.starts_with(&format!(r#"{{"error":"flow {} is not remembered: the last 2048"#, id(5))),
+        "{forgotten}"
+    );
+    for other in ["n2-1-7", "n1-1-7", "", "nonsense"] {
+        let refused = answer(other.to_owned()).await;
+        assert!(refused.contains("is no flow of n1 since this daemon started"), "{other}: {refused}");
+    }
 }

@@ -10,7 +10,7 @@ use tracer_engine::mesh::facts::{ObjectKey, Workload, WorkloadKind};
 use tracer_engine::net::{Endpoint, Ktime};
 use tracer_engine::record::{
     Attribution, Drop, Evidence, EvidenceKind, FlowId, FlowRecord, Leg, LegKind, Mesh, Outcome, Party, PodIdentity,
-    Reporter, ResetBy, Scope, SeenFrom, Traffic,
+    Reporter, ResetBy, Scope, SeenFrom, Traffic, Walked,
 };
 use tracer_engine::socket::Handshake;
 use tracer_engine::verdict::{Basis, Cause, Class, Reason, Security, Verdict};
@@ -86,5 +86,6 @@ pub(crate) fn rejected() -> FlowRecord {
         }],
         drops: vec![Drop { reason: "NETFILTER_DROP".into(), count: 1 }],
         events_lost: 0,
+        walked: Walked { since: Ktime(0), calls: smallvec![], ends: smallvec![] },
     }
 }

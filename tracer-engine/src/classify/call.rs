@@ -13,7 +13,7 @@ use crate::walk::outcome::{Call, Known, Sends, Source};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
-pub(super) type Calls = SmallVec<[Call; 2]>;
+pub(super) type Calls = SmallVec<[Call; 1]>;
 
 /// The application dialled this.
 pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> Option<Call> {

@@ -1,5 +1,6 @@
 //! From a judged flow to its record.
 
+use super::call::Calls;
 use super::name::Open;
 use crate::evidence::{Seen, arrived_port};
 use crate::flow::{FlowView, Leg, LegEnd, Role, Side};
@@ -8,10 +9,12 @@ use crate::mesh::index::{Index, Occupant};
 use crate::mesh::registry::CLUSTER_SUFFIX;
 use crate::net::{Endpoint, Ktime};
 use crate::record::{
-    self, Attribution, FlowId, FlowRecord, LegKind, Outcome, Party, Reporter, ResetBy, Scope, SeenFrom, Traffic,
+    self, Attribution, FlowId, FlowRecord, LegKind, Outcome, Party, Reporter, ResetBy, Scope, SeenFrom, Traffic, Walked,
 };
 use crate::socket::{ConnectError, Payload};
-use crate::verdict::{Class, Reason, Verdict};
+use crate::verdict::{self, Class, Reason, Verdict};
+use crate::walk;
+use smallvec::SmallVec;
 
 /// What is said of a flow, and from what.
 #[derive(Clone, Debug)]
@@ -22,6 +25,10 @@ pub struct Opinion {
     /// The Service whose cluster the source's proxy chose, where what remains agrees on one.
     pub service: Option<ObjectKey>,
     pub evidence: Vec<record::Evidence>,
+    /// What the walk was asked.
+    pub(super) calls: Calls,
+    /// The ends of the walk that are left, whatever became of the flow there.
+    pub(super) ends: SmallVec<[verdict::Candidate; 2]>,
 }
 
 /// Ports of a sidecar that only machines ask: health, and metrics.
@@ -42,8 +49,10 @@ impl Opinion {
             verdict,
             reporter,
             scope: scope(flow),
-            service: service(open),
+            service: chosen_service(open.iter().map(|candidate| candidate.outcome)),
             evidence: seen.iter().map(|piece| piece.line(app)).collect(),
+            calls: Calls::new(),
+            ends: ends(open),
         }
     }
 
@@ -84,10 +93,23 @@ impl Opinion {
             evidence: self.evidence,
             drops: drops(flow),
             events_lost: flow.events_lost,
+            walked: Walked { since, calls: self.calls, ends: self.ends },
             client,
             server,
         }
     }
+}
+
+fn ends(open: &Open<'_>) -> SmallVec<[verdict::Candidate; 2]> {
+    let mut ends = SmallVec::new();
+    for candidate in open {
+        let end = candidate.outcome;
+        let end = verdict::Candidate { reason: end.reason, cause: end.causes.first().copied() };
+        if !ends.contains(&end) {
+            ends.push(end);
+        }
+    }
+    ends
 }
 
 pub(crate) fn flow_id(flow: &FlowView<'_>) -> FlowId {
@@ -109,8 +131,9 @@ fn scope(flow: &FlowView<'_>) -> Scope {
     if http.next().is_some() { Scope::FirstRequest } else { Scope::Connection }
 }
 
-fn service(open: &Open<'_>) -> Option<ObjectKey> {
-    let mut chosen = open.iter().map(|candidate| candidate.outcome.path.hop.as_ref()?.cluster.as_ref());
+/// The Service whose cluster all of these ends chose.
+pub(crate) fn chosen_service<'a>(ends: impl Iterator<Item = &'a walk::outcome::Outcome>) -> Option<ObjectKey> {
+    let mut chosen = ends.map(|end| end.path.hop.as_ref()?.cluster.as_ref());
     let first = chosen.next()??;
     if !chosen.all(|other| other.is_some_and(|cluster| cluster.host == first.host)) {
         return None;
@@ -132,7 +155,8 @@ fn addresses(flow: &FlowView<'_>) -> (Endpoint, Endpoint) {
     }
 }
 
-pub(super) fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) -> Party {
+/// Who has this address.
+pub(crate) fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) -> Party {
     let occupant = index.occupant(at.ip, since);
     let vip = match &occupant {
         Occupant::Service(service) => Some(service.key.clone()),

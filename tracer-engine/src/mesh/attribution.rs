@@ -1,6 +1,6 @@
 //! Who an address belonged to when it was dialled.
 
-use crate::mesh::facts::{ObjectKey, Workload};
+use crate::mesh::facts::{Enrolment, ObjectKey, Pod, Workload};
 use crate::net::Name;
 
 #[derive(Clone, PartialEq, Debug)]
@@ -38,4 +38,15 @@ pub enum Mesh {
     Ambient,
     None,
     Unknown,
+}
+
+impl PodIdentity {
+    pub fn of(pod: &Pod) -> Self {
+        let mesh = match pod.enrolment {
+            Enrolment::Sidecar(_) => Mesh::Sidecar,
+            Enrolment::Ambient => Mesh::Ambient,
+            Enrolment::Gateway | Enrolment::None => Mesh::None,
+        };
+        Self { pod: pod.key.clone(), workload: pod.workload.clone(), mesh, node: pod.node.clone() }
+    }
 }

@@ -20,8 +20,11 @@ pub enum Uncaptured {
 impl std::fmt::Display for Uncaptured {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Uncaptured::Own => f.write_str("the pod's own ip: never captured"),
-            Uncaptured::Because(cause) => write!(f, "not captured: {cause}"),
+            Uncaptured::Own => f.write_str("its own ip never leaves it"),
+            Uncaptured::Because(Cause::SourcePortExcluded) => f.write_str("excludeOutboundPorts (istio-init -o)"),
+            Uncaptured::Because(Cause::SourceRangeExcluded) => f.write_str("outbound ip ranges (istio-init -i, -x)"),
+            Uncaptured::Because(Cause::ProxyUid) => f.write_str("the proxy's own uid is let by (istio-init -u)"),
+            Uncaptured::Because(_) => f.write_str("no sidecar captures it"),
         }
     }
 }

@@ -1,13 +1,10 @@
 //! What an answer must say beside itself.
 
 use super::journey::{Journey, Trip, is_enrolled};
-use super::outcome::Caveat;
+use super::outcome::{Caveat, TESTED};
 use super::trail::Trail;
 use crate::mesh::facts::{Enrolment, Pod};
 use std::sync::Arc;
-
-/// Versions of Istio that the rules were checked against.
-const TESTED: &str = "1.30";
 
 /// `landed`: pods where the path may end.
 pub(super) fn add<'a, T: Trail>(

@@ -163,7 +163,7 @@ fn outcome<'a, T: Trail>(
         begins: bytes,
         cluster: chosen.map(Chosen::cluster),
     };
-    steps::tell(&mut trip, &hop, arrived.as_ref(), reason, group[0]);
+    steps::tell(journey, &mut trip, &hop, arrived.as_ref(), reason, group[0]);
     caveats::add(journey, &mut trip, group.iter().filter_map(|landing| landing.pod));
     let path = Path {
         captured: !matches!(trip.route.capture, CaptureKind::Not(_)),

@@ -5,7 +5,11 @@ use crate::mesh::facts::ObjectKey;
 use crate::net::{Endpoint, Name};
 use crate::verdict::{Causes, Reason, Security};
 use smallvec::SmallVec;
+use std::fmt;
 use std::net::IpAddr;
+
+/// Versions of Istio that the rules were checked against.
+pub(super) const TESTED: &str = "1.30";
 
 /// What is asked: who dials what, and what the application sends there.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -184,6 +188,35 @@ pub enum Caveat {
     Missing(String),
     /// A route depends on what is never read (path, headers).
     UnseenMatch { virtual_service: ObjectKey },
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "outbound|{}|{}|{}", self.port, self.subset.as_deref().unwrap_or_default(), self.host)
+    }
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caveat::AuthorizationPolicy { policy, pod } => {
+                write!(f, "AuthorizationPolicy {policy} selects {pod} and is not evaluated")
+            }
+            Caveat::UntestedProxyVersion { pod, version } => {
+                write!(f, "the proxy of {pod} is version {version}: these rules were checked against Istio {TESTED}")
+            }
+            Caveat::Ambient => {
+                f.write_str("ambient mode: no configuration of Istio's own was there to check this against")
+            }
+            Caveat::Missing(what) => f.write_str(what),
+            Caveat::UnseenMatch { virtual_service } => {
+                write!(
+                    f,
+                    "a route of VirtualService {virtual_service} depends on what is not known of the request (path, headers, method, query)"
+                )
+            }
+        }
+    }
 }
 
 impl Place {

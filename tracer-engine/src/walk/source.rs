@@ -35,7 +35,7 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
                     trail.step(
                         Place::Source,
                         || format!("{} is captured", journey.to),
-                        || format!("capture rules of {}", pod.key),
+                        || format!("Pod {}: its capture rules", pod.key),
                     );
                     let scope = Scope::of(journey.index, pod, journey.as_of);
                     return Proxy { journey, scope }.accept(trail, out);
@@ -48,7 +48,14 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
         Uncaptured::Own => (Cause::SourceNotInMesh, Reason::Own),
         Uncaptured::Because(cause) => (cause, Reason::SourceUncaptured),
     };
-    trail.step(Place::Source, || format!("{} goes out as it is", journey.to), || uncaptured);
+    trail.step(
+        Place::Source,
+        || format!("{} goes out as it is", journey.to),
+        || match journey.source {
+            Some(pod) => format!("Pod {}: {uncaptured}", pod.key),
+            None => format!("no pod: {uncaptured}"),
+        },
+    );
     for sends in assumed::without_listener(&journey.call.sends) {
         let mut trip = Trip::new(journey, sends, trail.clone(), CaptureKind::Not(cause));
         trip.route.delivered_as = reason;
@@ -75,8 +82,8 @@ impl<'a> Proxy<'_, 'a> {
             Place::SourceProxy,
             || told(listener.as_ref(), to),
             || match &listener {
-                Some(listener) => listener.declared_by(),
-                None => format!("no Service in sight of {} has a listener there", self.scope.proxy.key),
+                Some(listener) => listener.declared_by(&self.scope, to),
+                None => format!("no Service or ServiceEntry in sight of {} makes one", self.scope.proxy.key),
             },
         );
         for sends in assumed::with_listener(&self.scope, to, &self.journey.call.sends, listener.as_ref()) {
@@ -94,10 +101,20 @@ impl<'a> Proxy<'_, 'a> {
                     ending::at_source(self.journey, trip, SourceEnd::stall(Cause::SourceSniffs), out);
                 }
                 Chain::NotHttp if trip.sends == Sends::Nothing => {
+                    trip.trail.step(
+                        Place::SourceProxy,
+                        || "its HTTP codec waits for a request".to_owned(),
+                        || "appProtocol http_proxy: no inspector",
+                    );
                     ending::at_source(self.journey, trip, SourceEnd::stall(Cause::HttpCodec), out);
                 }
                 Chain::NotHttp => {
                     trip.route.http_chain = true;
+                    trip.trail.step(
+                        Place::SourceProxy,
+                        || "its HTTP codec does not understand it: 400".to_owned(),
+                        || "appProtocol http_proxy: no inspector",
+                    );
                     ending::at_source(self.journey, trip, SourceEnd::answered(Reason::NotHttpOnHttpPort, 400), out);
                 }
                 Chain::CatchAll => self.catch_all(trip, out),

@@ -1,6 +1,7 @@
 //! One line a flow: when, who to whom, what became of it and why, in at most as many columns as there are.
 
-use super::paint::{DIM, End, because, class_style, heading, painted};
+use super::paint::{End, because, heading};
+use crate::command::paint::{DIM, class_style, painted};
 use crate::sink::wire::Record;
 
 /// `10:00:00.123 `

@@ -1,8 +1,6 @@
-//! Names and colours that compact and wide lines share. Colour only repeats what the words say, and the hues are told
-//! apart by people who see no difference between red and green.
+//! Names that compact and wide lines share.
 
 use crate::sink::wire::{Party, Record, Server};
-use anstyle::{AnsiColor, Style};
 use std::net::IpAddr;
 
 /// A client or a server, in as few words as name it.
@@ -15,21 +13,6 @@ pub(super) struct End<'r> {
     workload: Option<&'r str>,
     unknown: Option<&'r str>,
     service: Option<&'r str>,
-}
-
-pub(super) const DIM: Style = Style::new().dimmed();
-
-pub(super) fn class_style(class: &str) -> Style {
-    match class {
-        "rejected" => AnsiColor::Red.on_default().bold(),
-        "undetermined" => AnsiColor::Magenta.on_default(),
-        "unmeshed" => AnsiColor::Yellow.on_default(),
-        _ => AnsiColor::Cyan.on_default(),
-    }
-}
-
-pub(super) fn painted(text: &str, style: Style) -> String {
-    format!("{style}{text}{style:#}")
 }
 
 /// The class as a heading: a connect that still hangs has none yet.

@@ -1,6 +1,7 @@
 //! Everything about a flow that a person acts on: a few lines, the remedy last.
 
-use super::paint::{DIM, End, because, class_style, heading, painted};
+use super::paint::{End, because, heading};
+use crate::command::paint::{BOLD, DIM, class_style, painted};
 use crate::sink::wire::{Evidence, Leg, Record};
 use std::fmt::Write;
 
@@ -51,7 +52,7 @@ fn write(record: &Record, out: &mut String) -> std::fmt::Result {
         writeln!(out, "  why    {}", record.explanation)?;
     }
     if !record.remedy.is_empty() {
-        writeln!(out, "  remedy {}", painted(&record.remedy, anstyle::Style::new().bold()))?;
+        writeln!(out, "  remedy {}", painted(&record.remedy, BOLD))?;
     }
     writeln!(out)
 }

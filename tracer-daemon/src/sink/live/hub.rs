@@ -2,7 +2,7 @@
 //! lag by the channel's length.
 
 use super::super::Told;
-use super::super::wire::{Loss, Origin, Text};
+use super::super::wire::{Loss, Origin, Refusal, Text};
 use crate::clock;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +64,21 @@ impl Hub {
     /// Nothing more will be told: readers get what is left and then the end.
     pub fn close(&self) {
         self.lock().sender = None;
+    }
+
+    /// The last that was said of this flow, as far as it is remembered.
+    pub(super) fn find(&self, id: &str) -> Result<Arc<Told>, Refusal> {
+        let refused = |error: String| Refusal { error };
+        let Some(flow) = self.origin.flow(id) else {
+            return Err(refused(format!(
+                "{id:?} is no flow of {} since this daemon started: an id is the field `id` of a record (observe -o json)",
+                self.origin.node
+            )));
+        };
+        let is_it = |told: &&Arc<Told>| told.record().is_some_and(|record| record.id == flow);
+        let found = self.lock().backlog.iter().rev().find(is_it).cloned();
+        found
+            .ok_or_else(|| refused(format!("flow {id} is not remembered: the last {BACKLOG} records are, see observe")))
     }
 
     pub(super) fn backlog(&self) -> Vec<Arc<Told>> {

@@ -67,6 +67,14 @@ async fn answer(
 ) -> io::Result<()> {
     match request {
         Request::Status => send(write, (sources.status)().line().as_bytes()).await,
+        Request::Explain(id) => {
+            let answer = match sources.hub.find(&id) {
+                Ok(told) => (sources.explain)(told).await,
+                Err(refusal) => Some(refusal.line()),
+            };
+            let stopping = || Refusal { error: "the daemon is stopping".to_owned() }.line();
+            send(write, answer.unwrap_or_else(stopping).as_bytes()).await
+        }
         Request::Observe(Observe { backlog, follow: false }) => {
             let told = match backlog {
                 Backlog::All => sources.hub.backlog(),

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tracer_engine::mesh::facts::{ObjectKey, Workload};
 use tracer_engine::net::Name;
-use tracer_engine::record::{self as engine, Attribution, FlowRecord, Outcome, PodIdentity, SeenFrom};
+use tracer_engine::record::{self as engine, Attribution, FlowId, FlowRecord, Outcome, PodIdentity, SeenFrom};
 use tracer_engine::socket::Handshake;
 use tracer_engine::verdict::{self, Text, Verdict};
 
@@ -21,6 +21,20 @@ pub struct Origin {
     pub node: Name,
     /// Start of the daemon: keeps ids of one start apart from those of the next.
     pub started: Timestamp,
+}
+
+impl Origin {
+    /// The id that a flow's records bear.
+    pub fn spell(&self, id: FlowId) -> String {
+        format!("{}-{:x}-{}", self.node, self.started.as_millisecond(), id.0)
+    }
+
+    /// `None`: another node's, or of another start of the daemon.
+    pub fn flow(&self, id: &str) -> Option<FlowId> {
+        let started = format!("{:x}-", self.started.as_millisecond());
+        let serial = id.strip_prefix(&*self.node)?.strip_prefix('-')?.strip_prefix(&started)?;
+        serial.parse().ok().map(FlowId)
+    }
 }
 
 impl Record {
@@ -49,12 +63,13 @@ impl Record {
             evidence,
             drops,
             events_lost,
+            walked: _,
         } = record;
         Self {
             version: Code::Borrowed(VERSION),
             time: epoch.at(*at),
             node: origin.node.clone(),
-            id: format!("{}-{:x}-{}", origin.node, origin.started.as_millisecond(), id.0),
+            id: origin.spell(*id),
             reporter: reporter.code().into(),
             client: client.into(),
             server: server.into(),

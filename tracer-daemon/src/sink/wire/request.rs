@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// `{"observe":{"backlog":"all","follow":true}}`: records. Filters are the reader's own business.
     Observe(Observe),
+    /// `{"explain":"n1-18b3a7c2d10-7"}`: one [`super::Answer`], for a flow that the daemon still remembers.
+    Explain(String),
     /// `"status"`: one [`super::Status`].
     Status,
 }
@@ -41,7 +43,8 @@ impl Request {
     pub fn read(line: &str) -> Result<Self, Refusal> {
         serde_json::from_str(line).map_err(|error| Refusal {
             error: format!(
-                "{error}; a request is \"status\" or {{\"observe\":{{\"backlog\":\"all\",\"follow\":true}}}}"
+                "{error}; a request is \"status\", {{\"explain\":\"FLOW_ID\"}} or \
+                 {{\"observe\":{{\"backlog\":\"all\",\"follow\":true}}}}"
             ),
         })
     }

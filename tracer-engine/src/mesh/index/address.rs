@@ -1,8 +1,8 @@
 //! Who has an address, as of when. Addresses are reused: a pod that is gone stays as a tombstone, and a dial is
 //! attributed to whoever had the address at that time.
 
-use crate::mesh::attribution::{Attribution, Mesh, PodIdentity, UnknownReason};
-use crate::mesh::facts::{Enrolment, Node, Pod};
+use crate::mesh::attribution::{Attribution, PodIdentity, UnknownReason};
+use crate::mesh::facts::{Node, Pod};
 use crate::mesh::registry::RegistryService;
 use crate::net::{Ktime, Name};
 use ipnet::IpNet;
@@ -162,21 +162,12 @@ fn rivals(tenancies: &[Tenancy], at: Ktime) -> Occupant<'_> {
 impl Occupant<'_> {
     pub fn attribution(&self) -> Attribution {
         match self {
-            Occupant::Pod(pod) => Attribution::Pod(identity(pod)),
-            Occupant::Tombstone(pod) => Attribution::Tombstone(identity(pod)),
+            Occupant::Pod(pod) => Attribution::Pod(PodIdentity::of(pod)),
+            Occupant::Tombstone(pod) => Attribution::Tombstone(PodIdentity::of(pod)),
             Occupant::Service(service) => Attribution::Service(service.key.clone()),
             Occupant::Node(name) => Attribution::Node(Name::clone(name)),
             Occupant::External => Attribution::External,
             Occupant::Unknown(reason) => Attribution::Unknown(*reason),
         }
     }
-}
-
-pub(super) fn identity(pod: &Pod) -> PodIdentity {
-    let mesh = match pod.enrolment {
-        Enrolment::Sidecar(_) => Mesh::Sidecar,
-        Enrolment::Ambient => Mesh::Ambient,
-        Enrolment::Gateway | Enrolment::None => Mesh::None,
-    };
-    PodIdentity { pod: pod.key.clone(), workload: pod.workload.clone(), mesh, node: pod.node.clone() }
 }

@@ -19,6 +19,7 @@ pub(crate) struct Listener<'a> {
     pub(crate) bind: Bind,
     pub(crate) tcp: SmallVec<[TcpChain<'a>; 1]>,
     pub(crate) http: Option<HttpChain<'a>>,
+    made_by: &'a Arc<RegistryService>,
     /// What it is merged as so far (`outboundListenerEntry.protocol`).
     merged_as: Protocol,
 }
@@ -161,7 +162,7 @@ fn merge<'a>(
     let shared = HttpChain::Shared { inspected: bind == Bind::Wildcard };
     if protocol == Protocol::HttpProxy {
         let http = Some(HttpChain::Shared { inspected: false });
-        return Some(Listener { bind, tcp: SmallVec::new(), http, merged_as: Protocol::HttpProxy });
+        return Some(Listener { bind, tcp: SmallVec::new(), http, made_by: service, merged_as: Protocol::HttpProxy });
     }
     let Some(kind) = protocol.outbound() else { return listener };
     let tcp = || tcp_chains(scope, egress, bind, offer);
@@ -174,7 +175,7 @@ fn merge<'a>(
             ListenerProtocol::Tcp => (tcp(), None, protocol),
             ListenerProtocol::Auto => (tcp(), Some(own), Protocol::Auto),
         };
-        return Some(Listener { bind, tcp, http, merged_as });
+        return Some(Listener { bind, tcp, http, made_by: service, merged_as });
     };
     let held_as_tcp = listener.merged_as.outbound() == Some(ListenerProtocol::Tcp);
     let keeps_apart = |p: Protocol| matches!(p, Protocol::Mongo | Protocol::MySql);
@@ -198,12 +199,19 @@ fn merge<'a>(
 }
 
 impl<'a> Listener<'a> {
-    /// The object that made it, for a step's text.
-    pub(crate) fn declared_by(&self) -> String {
+    /// The object that made it, for a step's text. Of a listener that any HTTP port of this number makes: a Service of
+    /// the dialled pod, where one does.
+    pub(crate) fn declared_by(&self, scope: &Scope<'_>, to: Endpoint) -> String {
         match (self.tcp.first(), self.http) {
             (_, Some(HttpChain::Own { service, .. })) => service.told(),
             (Some(chain), _) => chain.service.told(),
-            (None, _) => "an HTTP port of this number in sight".to_owned(),
+            (None, _) => {
+                let makes = |service: &&Arc<RegistryService>| {
+                    service.port(to.port).is_some_and(|port| port.protocol.is_http()) && scope.sees(service)
+                };
+                let own = scope.index.services_over(to.ip).map(|(service, ..)| service).find(makes);
+                format!("HTTP port {} of {}", to.port, own.unwrap_or(self.made_by).told())
+            }
         }
     }
 

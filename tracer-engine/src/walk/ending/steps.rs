@@ -1,15 +1,18 @@
 //! The last steps: the hop, and the other end.
 
+use crate::mesh::facts::Enrolment;
+use crate::mesh::index::Occupant;
 use crate::mesh::policy::spelled;
 use crate::mesh::xds::client_tls::Begins;
 use crate::verdict::Reason;
 use crate::walk::destination::Arrived;
-use crate::walk::journey::Trip;
+use crate::walk::journey::{Journey, Trip};
 use crate::walk::landing::Landing;
 use crate::walk::outcome::{ArrivalEnd, Hop, HopTarget, Place};
 use crate::walk::trail::Trail;
 
 pub(super) fn tell<T: Trail>(
+    journey: &Journey<'_>,
     trip: &mut Trip<'_, T>,
     hop: &Hop,
     arrived: Option<&Arrived<'_>>,
@@ -34,8 +37,12 @@ pub(super) fn tell<T: Trail>(
     let Some(arrived) = arrived else {
         trip.trail.step(
             Place::Network,
-            || format!("{} answers for nobody: {reason}", landing.at),
-            || "no live pod has it",
+            || format!("nobody answers at {}: {reason}", landing.at),
+            || match journey.dialled {
+                Occupant::Tombstone(pod) => format!("Pod {} had this ip and is gone", pod.key),
+                Occupant::Service(service) => format!("{} has no ready endpoint", service.told()),
+                _ => "no live pod has it".to_owned(),
+            },
         );
         return;
     };
@@ -58,6 +65,18 @@ pub(super) fn tell<T: Trail>(
             if arrived.arrival.end == ArrivalEnd::Delivered { Place::Application } else { Place::DestinationProxy };
         trip.trail.step(place, || format!("{}, {}, {}: {said}", who(), port(), spelled(mode.mode)), || mode.by);
     } else {
-        trip.trail.step(Place::Application, || format!("{}: {said}", who()), || "no proxy takes it there");
+        trip.trail.step(
+            Place::Application,
+            || format!("{}: {said}", who()),
+            || match landing.pod {
+                Some(_) if reason == Reason::Own => "its own loopback interface",
+                Some(pod) if pod.host_network => "hostNetwork: no proxy takes it there",
+                Some(pod) if matches!(pod.enrolment, Enrolment::Sidecar(_)) => {
+                    "excludeInboundPorts (istio-init -d, -b)"
+                }
+                Some(_) => "no sidecar",
+                None => "no pod of this cluster",
+            },
+        );
     }
 }
