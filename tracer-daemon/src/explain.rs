@@ -28,10 +28,10 @@ pub(super) fn explain(args: ExplainArgs, global: &GlobalArgs) -> Result<Answer, 
         )));
     }
     let istio = IstioInstallation { namespace: args.istio_namespace, revisions: args.revisions };
-    let cluster = cluster(&args.facts, &istio)?;
+    let mut cluster = cluster(&args.facts, &istio)?;
     match batch {
-        Some(path) if is_stdin(&path) => explain::batch(&cluster, io::stdin().lock(), format, &args.fail_on, out),
-        Some(path) => explain::batch(&cluster, questions(&path)?, format, &args.fail_on, out),
+        Some(path) if is_stdin(&path) => explain::batch(&mut cluster, io::stdin().lock(), format, &args.fail_on, out),
+        Some(path) => explain::batch(&mut cluster, questions(&path)?, format, &args.fail_on, out),
         None => {
             let question = Question {
                 from: from.unwrap_or_default(),
@@ -44,7 +44,7 @@ pub(super) fn explain(args: ExplainArgs, global: &GlobalArgs) -> Result<Answer, 
                 uid,
                 unknown: Vec::new(),
             };
-            explain::what_if(&cluster, &question, format, &args.fail_on, out)
+            explain::what_if(&mut cluster, &question, format, &args.fail_on, out)
         }
     }
 }

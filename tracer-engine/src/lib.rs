@@ -10,6 +10,7 @@ pub mod walk;
 pub mod evidence;
 pub mod classify;
 pub mod explain;
+pub mod remedy;
 pub mod record;
 
 use classify::{Classifier, Deadlines, Judgement};
@@ -19,9 +20,11 @@ use mesh::facts::{Delta, Kind};
 use mesh::index::Index;
 use net::Ktime;
 use record::{DropsRecord, FactsRecord, FlowEnd, FlowId, Outcome, Record};
+use remedy::Patch;
 use socket::{DropCount, SocketEvent};
 use std::time::Duration;
 use verdict::Verdict;
+use walk::outcome::Call;
 
 /// A fold over inputs. It has no clock, does no I/O and cannot fail; the same inputs give the same records.
 #[derive(Debug)]
@@ -128,6 +131,11 @@ impl Engine {
     /// The facts, for whoever asks about them beside the flows.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What would mend a call that came to this verdict. The facts are afterwards as they were before.
+    pub fn patch(&mut self, call: &Call, verdict: &Verdict, as_of: Ktime) -> Option<Patch> {
+        remedy::patch(&mut self.index, call, verdict, as_of)
     }
 
     fn socket(&mut self, event: &SocketEvent, emit: &mut impl FnMut(Record)) {

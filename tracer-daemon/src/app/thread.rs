@@ -130,10 +130,14 @@ impl EngineThread {
     }
 
     /// The way of a flow that was told, by the facts as they are now.
-    fn explain(&self, told: &Told) -> Option<Text> {
+    fn explain(&mut self, told: &Told) -> Option<Text> {
         let flow = told.record()?;
         let explanation = observed(self.engine.index(), flow);
-        Some(Answer::of_flow(&explanation, flow, self.sinks.origin()).line())
+        let mut answer = Answer::of_flow(&explanation, flow, self.sinks.origin());
+        if let [call] = &flow.walked.calls[..] {
+            answer.mend(self.engine.patch(call, &flow.verdict, flow.walked.since).as_ref());
+        }
+        Some(answer.line())
     }
 
     fn idle(&mut self) {

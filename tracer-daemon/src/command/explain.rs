@@ -19,6 +19,7 @@ use tracer_engine::explain::explain;
 use tracer_engine::mesh::facts::Delta;
 use tracer_engine::mesh::index::Index;
 use tracer_engine::net::Ktime;
+use tracer_engine::remedy::patch;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -47,12 +48,13 @@ impl Cluster {
     }
 
     /// Why the question cannot be answered says what to do about it.
-    pub fn ask(&self, question: &Question) -> Result<wire::Answer, String> {
+    pub fn ask(&mut self, question: &Question) -> Result<wire::Answer, String> {
         let call = question.call()?;
         let explanation = explain(&self.index, &call, NOW).map_err(|unknown| {
             format!("{unknown}: give its object with --facts (kubectl get pods -A -o yaml), or name one that is there")
         })?;
         let mut answer = wire::Answer::new(&explanation);
+        answer.mend(patch(&mut self.index, &call, &explanation.verdict, NOW).as_ref());
         answer.caveats.extend(self.left_out.iter().map(|object| format!("left out of this answer: {object}")));
         answer.ignored = question.ignored();
         Ok(answer)
@@ -61,7 +63,7 @@ impl Cluster {
 
 /// One what-if. `No` where its class is among `fail_on`.
 pub fn what_if(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     question: &Question,
     format: Format,
     fail_on: &[String],

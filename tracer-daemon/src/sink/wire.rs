@@ -8,12 +8,13 @@ mod codes;
 mod encode;
 mod explain;
 mod line;
+mod manifest;
 mod record;
 mod request;
 mod status;
 mod time;
 
-pub use answer::{Answer, Caller, Dialled, Hop, HopTo, Step, Unanswered, Way};
+pub use answer::{Answer, Caller, Dialled, Hop, HopTo, Patched, Step, Unanswered, Way};
 pub use asked::{Asked, Misread};
 pub(in crate::sink) use codes::Spell;
 pub use codes::kind_name;

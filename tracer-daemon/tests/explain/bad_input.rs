@@ -12,7 +12,7 @@ const GOOD: &str = r#"{"id":"good","from":"search/es-0","to":"10.244.1.21:9300",
 
 /// The error of one line between two good ones.
 fn error_of(line: &str) -> (Value, String) {
-    let (answered, ended) = answers(&cluster(&file(DEMO)), &format!("{GOOD}\n{line}\n{GOOD}\n"));
+    let (answered, ended) = answers(&mut cluster(&file(DEMO)), &format!("{GOOD}\n{line}\n{GOOD}\n"));
     assert_eq!(answered.len(), 3, "{line}: {answered:?}");
     assert_eq!((&answered[0]["id"], &answered[2]["class"]), (&json!("good"), &json!("rejected")), "{line}");
     let Err(Failure::Input(error)) = ended else { panic!("{line}: {ended:?}") };
@@ -83,7 +83,7 @@ fn bytes_that_are_no_text_are_no_json() {
     questions.extend(b"\n{\"id\":1,\"from\":\"\xff\xfe\"}\n\n  \n");
     questions.extend(GOOD.as_bytes());
     let mut out = Vec::new();
-    let ended = batch(&cluster(&file(DEMO)), &*questions, Format::Text, &[], &mut out);
+    let ended = batch(&mut cluster(&file(DEMO)), &*questions, Format::Text, &[], &mut out);
     assert!(matches!(ended, Err(Failure::Input(_))));
     let text = String::from_utf8(out).expect("text");
     let lines: Vec<&str> = text.lines().collect();
@@ -125,5 +125,5 @@ fn an_answer_is_out_before_the_next_question_is_waited_for() {
     }
     let (answer, answered) = mpsc::sync_channel(8);
     let questions = OneByOne { left: 3, answered };
-    batch(&cluster(&file(DEMO)), questions, Format::Json, &[], &mut Answered(answer)).expect("good lines");
+    batch(&mut cluster(&file(DEMO)), questions, Format::Json, &[], &mut Answered(answer)).expect("good lines");
 }

@@ -3,6 +3,8 @@
 mod answers;
 mod bad_input;
 mod flow;
+mod kubernetes;
+mod patch;
 mod truth;
 
 use serde_json::Value;
@@ -24,7 +26,7 @@ fn cluster(path: &Path) -> Cluster {
 }
 
 /// The answers to these lines, and how the batch ended.
-fn answers(cluster: &Cluster, questions: &str) -> (Vec<Value>, Result<Answer, Failure>) {
+fn answers(cluster: &mut Cluster, questions: &str) -> (Vec<Value>, Result<Answer, Failure>) {
     let mut out = Vec::new();
     let ended = batch(cluster, questions.as_bytes(), Format::Json, &[], &mut out);
     let text = String::from_utf8(out).expect("answers are text");

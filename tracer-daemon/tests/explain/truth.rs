@@ -58,7 +58,7 @@ fn a_batch_answers_every_call_as_istio_does() {
     let (mut checked, mut wrong) = (0, String::new());
     for folder in folders() {
         let truths = lines(&read(&folder.join("truth.jsonl")));
-        let (answered, ended) = answers(&cluster(&folder.join("cluster.yaml")), &read(&folder.join("calls.jsonl")));
+        let (answered, ended) = answers(&mut cluster(&folder.join("cluster.yaml")), &read(&folder.join("calls.jsonl")));
         ended.expect("no line is bad");
         assert_eq!(answered.len(), truths.len(), "{}: as many answers as questions", folder.display());
         for (answer, truth) in answered.iter().zip(&truths) {
@@ -102,7 +102,7 @@ fn with_send_left_out_the_truth_is_among_what_is_answered() {
             }
         }
         let questions: Vec<&str> = places.values().map(|(asked, _)| asked.as_str()).collect();
-        let (answered, ended) = answers(&cluster(&folder.join("cluster.yaml")), &questions.join("\n"));
+        let (answered, ended) = answers(&mut cluster(&folder.join("cluster.yaml")), &questions.join("\n"));
         ended.expect("no line is bad");
         for ((place, (_, wanted)), answer) in places.iter().zip(&answered) {
             let mut found: Ends = BTreeSet::new();

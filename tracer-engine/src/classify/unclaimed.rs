@@ -7,8 +7,9 @@ use crate::flow::Losses;
 use crate::mesh::facts::{Enrolment, Pod};
 use crate::mesh::index::{Index, Occupant};
 use crate::net::Ktime;
-use crate::record::{self, EvidenceKind, FlowId, FlowRecord, LegKind, Outcome, Reporter, Scope, SeenFrom};
+use crate::record::{self, EvidenceKind, FlowId, FlowRecord, LegKind, Outcome, Reporter, Scope, SeenFrom, Walked};
 use crate::verdict::{Basis, Causes, Reason, Security, Verdict};
+use smallvec::SmallVec;
 
 /// Redirected to a proxy that is not there.
 fn is_proxys(pod: &Pod, port: u16) -> bool {
@@ -62,5 +63,7 @@ pub(crate) fn record(index: &Index, serial: u64, losses: &Losses, at: Ktime) -> 
         evidence: reasons.iter().map(said).collect(),
         drops: reasons.iter().map(|(reason, count)| record::Drop { reason: reason.clone(), count: *count }).collect(),
         events_lost: 0,
+        // Who dialled what is known, but of a connection that never was there is no way to walk.
+        walked: Walked { since: *first, calls: SmallVec::new(), ends: SmallVec::new() },
     })
 }

@@ -8,14 +8,15 @@ pub(crate) mod host;
 mod namespaced;
 mod services;
 mod slices;
+mod trial;
 
 pub use address::Occupant;
 pub(crate) use endpoints::{EndpointName, Labelled, ServiceEndpoint};
 
 use crate::mesh::attribution::{Attribution, UnknownReason};
 use crate::mesh::facts::{
-    AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
-    OutboundPolicy, PeerAuthentication, Pod, Sidecar, VirtualService,
+    AuthorizationPolicy, Delta, DestinationRule, EndpointSlice, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
+    OutboundPolicy, PeerAuthentication, Pod, Service, Sidecar, VirtualService,
 };
 use crate::mesh::registry::{Registry, RegistryService};
 use crate::net::{Ktime, Name};
@@ -115,6 +116,19 @@ impl Index {
     /// The Kubernetes Service of this name.
     pub fn service(&self, key: &ObjectKey) -> Option<&Arc<RegistryService>> {
         self.services.service(key)
+    }
+
+    /// The Service as it was told.
+    pub(crate) fn service_fact(&self, key: &ObjectKey) -> Option<&Arc<Service>> {
+        self.services.fact(key)
+    }
+
+    pub(crate) fn slices_of(&self, service: &ObjectKey) -> &[Arc<EndpointSlice>] {
+        self.slices.of_service(service)
+    }
+
+    pub(crate) fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.get(namespace).into_iter().flat_map(HashMap::values)
     }
 
     /// Who has this address, as of `at`.

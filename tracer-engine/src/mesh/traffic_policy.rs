@@ -61,6 +61,12 @@ impl<'a> Consolidated<'a> {
         (!rules.is_empty()).then_some(Self { rules })
     }
 
+    /// The rule whose traffic policy holds for the whole host; of several without one the oldest.
+    pub(crate) fn of_host(&self) -> Option<&'a DestinationRule> {
+        let ruling = self.rules.iter().find(|rule| rule.traffic_policy.is_some());
+        ruling.or(self.rules.first()).copied()
+    }
+
     pub(crate) fn key(&self) -> &'a ObjectKey {
         &self.rules[0].key
     }

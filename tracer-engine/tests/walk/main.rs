@@ -10,6 +10,7 @@ mod listeners;
 mod mesh;
 mod policy;
 mod random;
+mod remedy;
 mod security;
 mod unknown;
 mod visibility;

@@ -86,8 +86,8 @@ fn explain_ends_as_walk_does_and_names_the_object_of_each_step() {
     assert_eq!(
         steps,
         [
-            (Place::Source, "capture rules of app/client"),
-            (Place::SourceProxy, "an HTTP port of this number in sight"),
+            (Place::Source, "Pod app/client: its capture rules"),
+            (Place::SourceProxy, "HTTP port 9200 of Service app/db"),
             (Place::SourceProxy, "ALLOW_ANY (mesh config)"),
             (Place::DestinationProxy, "PeerAuthentication istio-system/default"),
         ]

@@ -20,7 +20,7 @@ struct Tally {
 
 /// Answers until the questions end. A bad line has its error in its place, and the run ends with `Failure::Input`.
 pub fn batch(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     questions: impl Read,
     format: Format,
     fail_on: &[String],
@@ -73,7 +73,7 @@ pub fn batch(
     }
 }
 
-fn answer(cluster: &Cluster, line: &[u8], whole: bool) -> Result<wire::Answer, Unanswered> {
+fn answer(cluster: &mut Cluster, line: &[u8], whole: bool) -> Result<wire::Answer, Unanswered> {
     if !whole {
         let error = format!("the line is longer than {LONGEST} bytes");
         return Err(Unanswered { id: wire::Asked::default().id, error });

@@ -3,7 +3,7 @@
 
 use super::picture::picture;
 use crate::command::paint::{BOLD, DIM, class_style, painted};
-use crate::sink::wire::{Answer, Step, Unanswered, Way};
+use crate::sink::wire::{Answer, Patched, Step, Unanswered, Way};
 use std::fmt::{self, Write};
 
 pub(super) fn page(answer: &Answer) -> String {
@@ -57,8 +57,14 @@ fn write(answer: &Answer, out: &mut String) -> fmt::Result {
         writeln!(out, "  mind  said and of no meaning here: {}", answer.ignored.join(", "))?;
     }
     writeln!(out, "\n{BOLD}To do:{BOLD:#} {}", answer.remedy)?;
-    if let Some(patch) = &answer.patch {
-        writeln!(out, "\n{DIM}kubectl apply --server-side -f - <<'EOF'{DIM:#}\n{}\n{DIM}EOF{DIM:#}", patch.trim_end())?;
+    if let (Some(patch), Some(Patched { class, reason, security })) = (&answer.patch, &answer.patched) {
+        let reason = reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
+        writeln!(out, "With this it is {}{reason}, security {security}:", painted(class, class_style(class)))?;
+        writeln!(
+            out,
+            "\n{DIM}kubectl apply --server-side --force-conflicts -f - <<'EOF'{DIM:#}\n{}\n{DIM}EOF{DIM:#}",
+            patch.trim_end()
+        )?;
     }
     Ok(())
 }

@@ -38,9 +38,19 @@ pub struct Answer {
     pub remedy: String,
     /// YAML that does what the remedy says, or null where no single object does.
     pub patch: Option<String>,
+    /// What the call comes to with the patch; it was tried on the facts.
+    #[serde(default)]
+    pub patched: Option<Patched>,
     /// Fields of the question that mean nothing in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Patched {
+    pub class: Code,
+    pub reason: Option<Code>,
+    pub security: Code,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

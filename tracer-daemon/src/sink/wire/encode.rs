@@ -39,7 +39,7 @@ impl Origin {
 
 impl Record {
     pub fn new(record: &FlowRecord, origin: &Origin, epoch: Epoch) -> Self {
-        let Text { explanation, remedy } = said(record);
+        let Text { explanation, remedy, promise: _ } = said(record);
         let causes: Vec<Code> = record.verdict.spelled_causes().map(|cause| Code::Owned(cause.to_owned())).collect();
         let FlowRecord {
             at,

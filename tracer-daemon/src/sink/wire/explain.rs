@@ -1,6 +1,7 @@
 //! From the engine's explanation to the public answer.
 
-use super::answer::{Answer, Caller, Dialled, Hop, HopTo, Step, Way};
+use super::answer::{Answer, Caller, Dialled, Hop, HopTo, Patched, Step, Way};
+use super::manifest;
 use super::{Code, Evidence, Origin, Server, VERSION};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,22 +10,24 @@ use tracer_engine::mesh::facts::ObjectKey;
 use tracer_engine::mesh::policy::spelled;
 use tracer_engine::net::Endpoint;
 use tracer_engine::record::{FlowRecord, Party};
+use tracer_engine::remedy::Patch;
 use tracer_engine::verdict::{Text, Verdict};
 use tracer_engine::walk::outcome;
 
 impl Answer {
     pub fn new(explanation: &Explanation) -> Self {
         let Explanation { from, to, mtls, verdict, steps, ways, caveats } = explanation;
-        let Text { explanation, remedy } = verdict.text();
-        let Verdict { class, reason, causes, security, basis, candidates } = verdict;
+        let Text { explanation, remedy, promise: _ } = verdict.text();
+        let Verdict { class, reason, causes: _, kernel: _, security, basis, candidates } = verdict;
+        let causes: Vec<Code> = verdict.spelled_causes().map(|cause| Code::Owned(cause.to_owned())).collect();
         let open = if candidates.is_empty() { &[] } else { &ways[..] };
         Self {
             version: Code::Borrowed(VERSION),
             id: Value::Null,
             class: class.code().into(),
             reason: reason.map(|reason| reason.code().into()),
-            cause: verdict.cause().map(|cause| cause.code().into()),
-            causes: causes.iter().map(|cause| cause.code().into()).collect(),
+            cause: causes.first().cloned(),
+            causes,
             security: security.code().into(),
             basis: basis.code().into(),
             from: from.into(),
@@ -37,8 +40,19 @@ impl Answer {
             explanation: explanation.to_owned(),
             remedy: remedy.to_owned(),
             patch: None,
+            patched: None,
             ignored: Vec::new(),
         }
+    }
+
+    /// What a person can apply.
+    pub fn mend(&mut self, patch: Option<&Patch>) {
+        self.patch = patch.map(|patch| manifest::yaml(&patch.manifests));
+        self.patched = patch.map(|Patch { manifests: _, then }| Patched {
+            class: then.class.code().into(),
+            reason: then.reason.map(|reason| reason.code().into()),
+            security: then.security.code().into(),
+        });
     }
 
     /// Of a flow that was observed: what was seen stands beside the steps.

@@ -50,6 +50,10 @@ impl<T: Policy + PartialEq + Clone> Namespaced<T> {
         Some(removed)
     }
 
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<T>> {
+        self.of(&key.namespace).iter().find(|known| known.key() == key)
+    }
+
     pub(super) fn of(&self, namespace: &str) -> &[Arc<T>] {
         self.by_namespace.get(namespace).map_or(&[], |objects| objects)
     }

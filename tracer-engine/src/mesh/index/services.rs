@@ -13,6 +13,8 @@ use std::sync::Arc;
 #[derive(Default, Debug)]
 pub(super) struct Services {
     kubernetes: HashMap<ObjectKey, Arc<RegistryService>>,
+    /// The Services themselves, as a remedy would write them.
+    facts: HashMap<ObjectKey, Arc<Service>>,
     entries: HashMap<ObjectKey, Shared<RegistryService>>,
     pub(super) hosts: ByHost<RegistryService>,
     addresses: HashMap<IpAddr, Shared<RegistryService>>,
@@ -36,14 +38,14 @@ pub(crate) struct OnPort {
 impl Services {
     /// Whether anything changed.
     pub(super) fn upsert_service(&mut self, service: &Service) -> bool {
-        let registered = RegistryService::of_service(service);
-        if self.kubernetes.get(&service.key).is_some_and(|known| **known == registered) {
+        if self.facts.get(&service.key).is_some_and(|known| **known == *service) {
             return false;
         }
         self.remove_service(&service.key);
-        let registered = Arc::new(registered);
+        let registered = Arc::new(RegistryService::of_service(service));
         self.insert(&registered);
         self.kubernetes.insert(service.key.clone(), registered);
+        self.facts.insert(service.key.clone(), Arc::new(service.clone()));
         true
     }
 
@@ -62,11 +64,16 @@ impl Services {
     }
 
     pub(super) fn remove_service(&mut self, key: &ObjectKey) -> bool {
+        self.facts.remove(key);
         self.kubernetes.remove(key).inspect(|service| self.forget(service)).is_some()
     }
 
     pub(super) fn remove_entry(&mut self, key: &ObjectKey) -> bool {
         self.entries.remove(key).inspect(|services| services.iter().for_each(|service| self.forget(service))).is_some()
+    }
+
+    pub(super) fn fact(&self, key: &ObjectKey) -> Option<&Arc<Service>> {
+        self.facts.get(key)
     }
 
     pub(super) fn service_count(&self) -> usize {

@@ -53,6 +53,10 @@ impl Slices {
         self.objects.len()
     }
 
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<&Arc<EndpointSlice>> {
+        self.objects.get(key)
+    }
+
     pub(super) fn of_service(&self, service: &ObjectKey) -> &[Arc<EndpointSlice>] {
         self.services.get(service).map_or(&[], |slices| slices)
     }
