@@ -133,6 +133,8 @@ pub enum LocalPayload {
     /// A ClientHello of the mesh, undecrypted.
     MeshTls,
     Other,
+    /// It hung up without a byte, and hung up on the client, which had spoken.
+    Nothing,
 }
 
 pub type Seen<'a> = SmallVec<[Evidence<'a>; 8]>;

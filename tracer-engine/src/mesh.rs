@@ -10,4 +10,5 @@ pub mod protocol;
 pub mod registry;
 pub(crate) mod traffic_policy;
 pub mod visibility;
+pub(crate) mod waypoint;
 pub(crate) mod xds;

@@ -1,7 +1,7 @@
 //! What can become of a flow beyond what the configuration decides: nobody listens, nobody answers, a policy denies.
 //! The walk presumes the best; each of these is open only where some evidence speaks for it.
 
-use crate::evidence::{Evidence, Responder, Seen};
+use crate::evidence::{Evidence, LocalPayload, Responder, Seen};
 use crate::mesh::index::{Index, Occupant};
 use crate::net::{Ktime, Name};
 use crate::socket::{ConnectError, ResponseBody, Unreachable};
@@ -69,7 +69,8 @@ impl Hints {
                     hints.not_listening = true;
                     hints.denied = true;
                 }
-                Evidence::LocalLeg { payload: None } | Evidence::HopAnswers { tls: true } => hints.denied = true,
+                Evidence::LocalLeg { payload: None | Some(LocalPayload::Nothing) }
+                | Evidence::HopAnswers { tls: true } => hints.denied = true,
                 Evidence::Response { from: Responder::SourceProxy, head } if head.status == 503 => {
                     hints.not_listening = true;
                     hints.denied = true;

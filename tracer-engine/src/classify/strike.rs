@@ -157,6 +157,7 @@ fn local_leg(payload: Option<LocalPayload>, candidate: &Candidate<'_>) -> bool {
     let delivered = match payload {
         LocalPayload::MeshTls => not_terminated || candidate.delivered() && !by_mesh,
         LocalPayload::Other => candidate.delivered() || candidate.fate == Fate::AppMtls,
+        LocalPayload::Nothing => return refused || candidate.delivered() || candidate.fate == Fate::AppMtls,
     };
     !delivered
 }

@@ -29,7 +29,8 @@ impl Walks {
     }
 
     pub(super) fn outcomes(&mut self, index: &Index, call: &Call, as_of: Ktime) -> Arc<[Outcome]> {
-        if as_of < self.changed {
+        // What a proxy knows of a new pod is another answer a moment later.
+        if as_of < self.changed || index.is_new(call.to.ip, as_of) {
             return walk(index, call, as_of).into();
         }
         if let Some(known) = self.known.get(call) {

@@ -100,7 +100,8 @@ fn arrival<'a>(flow: &FlowView<'a>, complete: bool, seen: &mut Seen<'a>) {
         Payload::ClientHello(hello) if hello.is_mesh() => LocalPayload::MeshTls,
         _ => LocalPayload::Other,
     });
-    if through.clone().next().is_some() {
+    if let Some(last) = through.clone().next_back() {
+        let payload = payload.or_else(|| hung_up(flow, last).then_some(LocalPayload::Nothing));
         seen.push(Evidence::LocalLeg { payload });
     } else if flow.local.last().is_some_and(|leg| leg.failed().is_some()) {
         seen.push(Evidence::LocalRefused);
@@ -120,6 +121,12 @@ fn arrival<'a>(flow: &FlowView<'a>, complete: bool, seen: &mut Seen<'a>) {
             _ => {}
         }
     }
+}
+
+/// The destination's proxy closed both its sides without handing on what the application had sent.
+fn hung_up(flow: &FlowView<'_>, local: &Leg) -> bool {
+    let sent_none = local.client.as_ref().and_then(|end| end.closed).is_some_and(|closed| closed.how.sent == 0);
+    sent_none && flow.events_lost == 0 && flow.root.client_spoke() && cut(flow.root).is_some()
 }
 
 /// The port of the pod that the connection was for; the proxy's own port hides it until it dials on.

@@ -47,6 +47,7 @@ impl Evidence<'_> {
                     None => "connected, but handed nothing on",
                     Some(LocalPayload::MeshTls) => "handed on undecrypted mesh TLS",
                     Some(LocalPayload::Other) => "handed on to the application",
+                    Some(LocalPayload::Nothing) => "hung up on both sides, and handed nothing on",
                 };
                 (K::LocalLeg, L::Local, what.to_owned())
             }

@@ -170,6 +170,11 @@ impl Index {
         }
     }
 
+    /// Whether proxies may not have been told yet, at `at`, of the pod that has this address.
+    pub(crate) fn is_new(&self, ip: IpAddr, at: Ktime) -> bool {
+        self.addresses.is_new(ip, at)
+    }
+
     /// The mesh configuration of a proxy's revision; the default one where it has none.
     pub fn mesh_config(&self, revision: Option<&str>) -> &MeshConfig {
         let own = revision.and_then(|revision| self.mesh_configs.get(revision));

@@ -32,6 +32,8 @@ pub struct RegistryService {
     pub subject_alt_names: Vec<Name>,
     /// `selector`, or a ServiceEntry's `workloadSelector`; empty: none.
     pub selector: Labels,
+    /// Label `istio.io/use-waypoint`.
+    pub waypoint: Option<Name>,
     /// The host that an ExternalName stands for.
     pub alias_of: Option<Name>,
     /// `endpoints` of a ServiceEntry; those of a Kubernetes Service come from EndpointSlices.
@@ -70,7 +72,7 @@ pub struct Port {
 impl RegistryService {
     /// `kube.ConvertService`
     pub fn of_service(service: &Service) -> Self {
-        let Service { key, created, kind, ports, selector, export_to } = service;
+        let Service { key, created, kind, ports, selector, export_to, waypoint } = service;
         let (resolution, addresses) = match kind {
             ServiceKind::ClusterIp(ips) => (Resolution::ClientSideLb, ips.iter().map(|ip| IpNet::from(*ip)).collect()),
             ServiceKind::Headless => (Resolution::Passthrough, SmallVec::new()),
@@ -88,6 +90,7 @@ impl RegistryService {
             mesh_external: matches!(kind, ServiceKind::ExternalName(_)),
             subject_alt_names: Vec::new(),
             selector: selector.clone(),
+            waypoint: waypoint.clone(),
             alias_of: match kind {
                 ServiceKind::ExternalName(target) => Some(target.to_ascii_lowercase().trim_end_matches('.').into()),
                 ServiceKind::ClusterIp(_) | ServiceKind::Headless => None,
@@ -114,6 +117,7 @@ impl RegistryService {
             mesh_external: entry.location == Location::MeshExternal,
             subject_alt_names: entry.subject_alt_names.clone(),
             selector: entry.workload_selector.clone().unwrap_or_default(),
+            waypoint: None,
             alias_of: None,
             endpoints: entry.endpoints.clone(),
         })

@@ -17,6 +17,7 @@ pub(super) fn declare(case: &Case<'_>) -> Vec<Proposal> {
             ports: vec![port(case)],
             selector,
             export_to: exported(case, pod),
+            waypoint: None,
         };
         let slices = slices::of_new(case, &service);
         proposals.push(Proposal { manifests: vec![Manifest::new(Fact::Service(service))], slices });

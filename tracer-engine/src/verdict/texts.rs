@@ -52,6 +52,11 @@ pub fn dropped(kernel: &str) -> Text {
     row.map_or_else(|| text(Reason::Dropped, None), |(_, text)| *text)
 }
 
+/// Every reason, by itself and with each cause that can be its most specific one.
+pub fn rows() -> impl Iterator<Item = (Reason, Option<Cause>, Text)> {
+    TABLE.iter().copied()
+}
+
 /// The causes that this reason can have.
 pub fn causes_of(reason: Reason) -> impl Iterator<Item = Cause> {
     TABLE.iter().filter(move |(r, ..)| *r == reason).filter_map(|(_, cause, _)| *cause)

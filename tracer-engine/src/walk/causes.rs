@@ -25,7 +25,11 @@ pub(super) fn of_arrival<'a>(
         Reason::PlaintextToStrict | Reason::AmbientPolicyDenied => {
             let mut causes = of_tls(route, landing);
             causes.extend(of_route(journey, route, reason));
-            causes.extend(of_ambient(route, landing));
+            let ambient = of_ambient(route, landing);
+            // Pods in ambient mode bear no label: that they are in it says more.
+            let unlabelled = matches!(causes[..], [Cause::MixedHeadlessEndpoints | Cause::EndpointWithoutLabel]);
+            let at = if unlabelled { 0 } else { causes.len() };
+            causes.insert_many(at, ambient);
             causes
         }
         Reason::Passthrough => {
@@ -59,6 +63,7 @@ pub(super) fn of_route<'a>(journey: &Journey<'a>, route: &Route<'a>, reason: Rea
     );
     match route.capture {
         CaptureKind::Not(cause) if asks => one(cause),
+        CaptureKind::Sidecar if asks && route.too_new => one(Cause::EndpointTooNew),
         CaptureKind::Sidecar if asks && route.cluster.is_none() => undeclared(journey, route),
         _ => Causes::new(),
     }

@@ -10,11 +10,7 @@ use super::outcome::{Arrival, ArrivalEnd, Hop, HopBytes, HopTarget, Outcome, Out
 use super::trail::Trail;
 use super::{causes, caveats};
 use crate::mesh::xds::client_tls::Begins;
-use crate::net::Endpoint;
 use crate::verdict::{Cause, Causes, Reason, Security};
-
-/// Where ztunnel and sidecars take HBONE.
-const HBONE: u16 = 15008;
 
 /// A path that ends at the source.
 #[derive(Clone, Copy)]
@@ -154,10 +150,7 @@ fn outcome<'a, T: Trail>(
     let hop = Hop {
         to: match shown {
             Shown::Dialled(at) => HopTarget::Dialled(at),
-            Shown::OneOf => HopTarget::OneOf(group.iter().map(|landing| landing.at).collect()),
-            Shown::Hbone => {
-                HopTarget::OneOf(group.iter().map(|landing| Endpoint { port: HBONE, ..landing.at }).collect())
-            }
+            Shown::OneOf => HopTarget::OneOf(group.iter().flat_map(|landing| landing.shown()).copied().collect()),
             Shown::Unknown => HopTarget::Unknown,
         },
         begins: bytes,

@@ -40,6 +40,8 @@ pub(super) struct Route<'a> {
     pub(super) capture: CaptureKind,
     /// S2
     pub(super) bind: Option<Bind>,
+    /// The proxy was not told of the dialled endpoint yet.
+    pub(super) too_new: bool,
     /// The listener has an HTTP chain.
     pub(super) for_http: bool,
     /// S3
@@ -122,6 +124,7 @@ impl<'a, T: Trail> Trip<'a, T> {
             route: Route {
                 capture,
                 bind: None,
+                too_new: false,
                 for_http: false,
                 sniffs: false,
                 http_chain: false,

@@ -8,12 +8,18 @@ use crate::mesh::xds::client_tls::{Begins, ClientTlsChoice};
 use crate::mesh::xds::cluster::ClusterOf;
 use crate::net::Endpoint;
 use crate::verdict::Reason;
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
+
+/// Where ztunnel, waypoints and sidecars take HBONE.
+const HBONE: u16 = 15008;
 
 /// One place where a hop may end.
 #[derive(Clone)]
 pub(super) struct Landing<'a> {
     pub(super) at: Endpoint,
+    /// Where the kernel at the source shows the hop going, if not to `at` itself; of several the proxy picks one.
+    pub(super) by_way_of: SmallVec<[Endpoint; 1]>,
     pub(super) pod: Option<&'a Arc<Pod>>,
     pub(super) begins: Begins,
     pub(super) tls: Option<ClientTlsChoice<'a>>,
@@ -27,10 +33,8 @@ pub(super) struct Landing<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
     Dialled(Endpoint),
-    /// Each landing's own address.
+    /// Each landing's own address, or what it goes by way of.
     OneOf,
-    /// Each landing's port 15008.
-    Hbone,
     Unknown,
 }
 
@@ -64,6 +68,10 @@ pub(super) fn dialled<'a>(
     }
 }
 
+fn tunnel(at: Endpoint) -> SmallVec<[Endpoint; 1]> {
+    smallvec![Endpoint { port: HBONE, ..at }]
+}
+
 fn certificate_is_taken(scope: &Scope<'_>, cluster: &ClusterOf<'_>, choice: ClientTlsChoice<'_>, pod: &Pod) -> bool {
     choice.begins != Begins::MeshTls || cluster.accepts(scope, &pod.key.namespace, &pod.service_account)
 }
@@ -75,7 +83,9 @@ impl<'a> Landing<'a> {
         tls: Option<ClientTlsChoice<'a>>,
         accepts: bool,
     ) -> Self {
-        Self { at, pod, begins: tls.map_or(Begins::AsSent, |tls| tls.begins), tls, accepts, lost: None }
+        let begins = tls.map_or(Begins::AsSent, |tls| tls.begins);
+        let by_way_of = if begins == Begins::Hbone { tunnel(at) } else { SmallVec::new() };
+        Self { at, by_way_of, pod, begins, tls, accepts, lost: None }
     }
 
     pub(super) fn at_endpoint(
@@ -90,8 +100,15 @@ impl<'a> Landing<'a> {
         Self::new(Endpoint { ip: endpoint.ip, port: endpoint.port }, pod, Some(choice), accepts)
     }
 
-    pub(super) fn by_hbone(self) -> Self {
-        Self { begins: Begins::Hbone, ..self }
+    /// To the pod's own tunnel, or to that of the waypoint before it.
+    pub(super) fn by_hbone(self, waypoint: &[Endpoint]) -> Self {
+        let by_way_of =
+            if waypoint.is_empty() { tunnel(self.at) } else { waypoint.iter().flat_map(|at| tunnel(*at)).collect() };
+        Self { begins: Begins::Hbone, by_way_of, ..self }
+    }
+
+    pub(super) fn shown(&self) -> &[Endpoint] {
+        if self.by_way_of.is_empty() { std::slice::from_ref(&self.at) } else { &self.by_way_of }
     }
 
     /// Behind a DNS name: nothing is known of it.

@@ -74,24 +74,36 @@ struct Proxy<'j, 'a> {
 }
 
 impl<'a> Proxy<'_, 'a> {
-    /// S2 and S3.
-    fn accept<T: Trail>(&self, mut trail: T, out: &mut Outcomes) {
+    /// S2
+    fn accept<T: Trail>(&self, trail: T, out: &mut Outcomes) {
         let to = self.journey.to;
         let listener = listener::outbound(&self.scope, to);
+        let at_endpoint = listener.as_ref().is_some_and(Listener::is_at_endpoint);
+        if at_endpoint && self.journey.index.is_new(to.ip, self.journey.as_of) {
+            self.take(trail.clone(), listener::without_endpoint(&self.scope, to).as_ref(), true, out);
+        }
+        self.take(trail, listener.as_ref(), false, out);
+    }
+
+    /// S3. `too_new`: for a proxy that was not told of the endpoint yet.
+    fn take<T: Trail>(&self, mut trail: T, listener: Option<&Listener<'a>>, too_new: bool, out: &mut Outcomes) {
+        let to = self.journey.to;
         trail.step(
             Place::SourceProxy,
-            || told(listener.as_ref(), to),
-            || match &listener {
+            || told(listener, to),
+            || match listener {
+                _ if too_new => format!("{} is not told of the pod yet", self.scope.proxy.key),
                 Some(listener) => listener.declared_by(&self.scope, to),
                 None => format!("no Service or ServiceEntry in sight of {} makes one", self.scope.proxy.key),
             },
         );
-        for sends in assumed::with_listener(&self.scope, to, &self.journey.call.sends, listener.as_ref()) {
+        for sends in assumed::with_listener(&self.scope, to, &self.journey.call.sends, listener) {
             let mut trip = Trip::new(self.journey, sends, trail.clone(), CaptureKind::Sidecar);
-            trip.route.bind = Some(listener.as_ref().map_or(Bind::CatchAll, |listener| listener.bind));
-            trip.route.for_http = listener.as_ref().is_some_and(|listener| listener.http.is_some());
-            trip.route.sniffs = listener.as_ref().is_some_and(Listener::inspects);
-            match listener.as_ref().map_or(Chain::CatchAll, |listener| listener.chain(&self.scope, to, &trip.sends)) {
+            trip.route.bind = Some(listener.map_or(Bind::CatchAll, |listener| listener.bind));
+            trip.route.for_http = listener.is_some_and(|listener| listener.http.is_some());
+            trip.route.sniffs = listener.is_some_and(Listener::inspects);
+            trip.route.too_new = too_new;
+            match listener.map_or(Chain::CatchAll, |listener| listener.chain(&self.scope, to, &trip.sends)) {
                 Chain::Stalls => {
                     trip.trail.step(
                         Place::SourceProxy,

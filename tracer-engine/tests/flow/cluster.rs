@@ -116,6 +116,7 @@ impl Cluster {
             ports: ports.iter().map(service_port).collect(),
             selector: labels(&[("app", &key.name)]),
             export_to: None,
+            waypoint: None,
         }));
         self.facts.push(Fact::EndpointSlice(EndpointSlice {
             key: ObjectKey { namespace: key.namespace.clone(), name: format!("{}-abcde", key.name).into() },

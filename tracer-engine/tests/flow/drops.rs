@@ -81,8 +81,8 @@ fn cause(flow: &FlowRecord) -> Option<&str> {
     flow.verdict.spelled_causes().next()
 }
 
-#[test]
-fn dropped_a_syn_that_netfilter_drops_until_the_client_times_out() {
+/// A SYN that netfilter drops until the client times out.
+pub(crate) fn dropped_syn() -> Vec<Record> {
     let mut kernel = Dropping::new();
     let app = kernel.lab.dial(FROM, DIALLED);
     for count in 1..4 {
@@ -92,7 +92,12 @@ fn dropped_a_syn_that_netfilter_drops_until_the_client_times_out() {
         kernel.lab.wire.retransmits(&app, count);
     }
     kernel.lab.wire.fails(&app, ConnectError::TimedOut);
-    let records = kernel.seen_by(&[FROM]);
+    kernel.seen_by(&[FROM])
+}
+
+#[test]
+fn dropped_a_syn_that_netfilter_drops_until_the_client_times_out() {
+    let records = dropped_syn();
     let flow = only(&records);
     assert_eq!((flow.verdict.class, flow.verdict.reason), (Class::Rejected, Some(Reason::Dropped)), "{flow:#?}");
     assert_eq!((cause(flow), flow.verdict.basis), (Some("NETFILTER_DROP"), Basis::Observed));

@@ -8,4 +8,5 @@ mod endings;
 mod lab;
 mod meshes;
 mod properties;
+mod rows;
 mod wire;

@@ -245,6 +245,7 @@ fn every_kind() -> Vec<Delta> {
             ports: vec![port],
             selector: Labels::default(),
             export_to: None,
+            waypoint: None,
         }),
         Fact::EndpointSlice(EndpointSlice {
             key: key("app/web-1"),

@@ -11,6 +11,7 @@ mod mesh;
 mod policy;
 mod random;
 mod remedy;
+mod rows;
 mod security;
 mod unknown;
 mod visibility;

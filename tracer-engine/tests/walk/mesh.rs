@@ -118,6 +118,7 @@ impl Mesh {
             ports: ports.iter().map(service_port).collect(),
             selector: Labels::default(),
             export_to: None,
+            waypoint: None,
         };
         change(&mut service);
         self.put(Fact::Service(service));

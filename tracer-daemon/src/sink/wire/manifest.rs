@@ -172,7 +172,7 @@ fn labels(of: &Labels) -> Map<Name, Name> {
 }
 
 fn of_service(service: &Service, amends: bool) -> Object<ServiceSpec> {
-    let Service { key, created: _, kind, ports, selector, export_to } = service;
+    let Service { key, created: _, kind, ports, selector, export_to, waypoint: _ } = service;
     let mut metadata = metadata(key);
     if let Some(to) = export_to {
         metadata.annotations.insert("networking.istio.io/exportTo", exported(to).join(","));

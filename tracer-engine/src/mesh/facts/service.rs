@@ -14,6 +14,8 @@ pub struct Service {
     pub selector: Labels,
     /// Annotation `networking.istio.io/exportTo`; `None` where absent: the mesh default holds.
     pub export_to: Option<ExportTo>,
+    /// Label `istio.io/use-waypoint`.
+    pub waypoint: Option<Name>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

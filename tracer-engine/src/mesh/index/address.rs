@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How long a pod that is gone still answers for its address.
 pub(super) const TOMBSTONE: Duration = Duration::from_mins(5);
 
+/// How long istiod may wait before it pushes a change (`PILOT_DEBOUNCE_MAX`).
+const PUSH: Duration = Duration::from_secs(10);
+
 /// Who has an address.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Occupant<'a> {
@@ -136,6 +139,14 @@ impl Addresses {
         }
         // Its first bytes were on the wire before the API server told of it.
         tenancies.iter().filter(|t| t.from > at).min_by_key(|t| t.from).map(|t| Occupant::Pod(&t.pod))
+    }
+
+    /// Whether the pod that had `ip` at `at` was first told of so shortly before that a proxy may not know it yet.
+    pub(super) fn is_new(&self, ip: IpAddr, at: Ktime) -> bool {
+        let held = |t: &&Tenancy| t.until.is_none_or(|until| at < until);
+        let tenancies = self.tenancies.get(&ip).into_iter().flatten().filter(held);
+        let latest = tenancies.map(|t| t.from).max().unwrap_or_default();
+        latest > Ktime(0) && at.since(latest) < PUSH
     }
 
     pub(super) fn node(&self, ip: IpAddr) -> Option<&Name> {

@@ -1,7 +1,7 @@
 //! S6: who encrypts the hop, and why.
 
 use super::cluster::{ClusterOf, Unlabelled};
-use crate::mesh::facts::{ClientTlsMode, MtlsMode, ObjectKey};
+use crate::mesh::facts::{ClientTlsMode, Enrolment, MtlsMode, ObjectKey};
 use crate::mesh::index::{EndpointName, Labelled, ServiceEndpoint};
 use crate::mesh::policy::{Enforced, namespace_mode, port_mode, spelled};
 use crate::mesh::visibility::Scope;
@@ -44,6 +44,8 @@ pub(crate) enum Because<'a> {
     /// The picked endpoint's own mode is DISABLE.
     EndpointDisable(Enforced<'a>),
     AutoMtls,
+    /// The picked endpoint is in ambient mode.
+    Ambient(EndpointName<'a>),
 }
 
 /// `buildUpstreamTLSSettings` and `BestEffortInferServiceMTLSMode`, for an ORIGINAL_DST cluster: by the namespace's mode
@@ -85,6 +87,11 @@ pub(crate) fn of_endpoint<'a>(
     let marked = cluster.policy.and_then(|policy| policy.endpoint_mode).zip(cluster.rule.as_ref());
     if let Some((_, rule)) = marked.filter(|(mode, _)| *mode != ClientTlsMode::IstioMutual) {
         return smallvec![plain(Because::DestinationRule(rule.key()))];
+    }
+    // `endpoint_builder.go supportTunnel`: any proxy of a mesh that has ambient pods sends to them by HBONE.
+    if endpoint.pod.is_some_and(|pod| pod.enrolment == Enrolment::Ambient && !pod.host_network) {
+        let because = Because::Ambient(endpoint.name);
+        return smallvec![ClientTlsChoice { begins: Begins::Hbone, because, namespace: Some(own) }];
     }
     let enforced = endpoint.labels.map(|labels| {
         let namespace = endpoint.pod.map_or(&cluster.service.key.namespace, |pod| &pod.key.namespace);
@@ -147,6 +154,7 @@ impl fmt::Display for ClientTlsChoice<'_> {
                 write!(f, "auto-mTLS: endpoint {name} has no label security.istio.io/tlsMode")
             }
             Because::EndpointDisable(enforced) => write!(f, "auto-mTLS: {}: {}", enforced.by, spelled(enforced.mode)),
+            Because::Ambient(name) => write!(f, "endpoint {name} is in ambient mode"),
             Because::AutoMtls => f.write_str("auto-mTLS: every endpoint that counts has the label"),
         }
     }

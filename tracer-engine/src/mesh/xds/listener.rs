@@ -60,6 +60,11 @@ pub(crate) fn outbound<'a>(scope: &Scope<'a>, to: Endpoint) -> Option<Listener<'
     build(scope, to, Bind::Exact).or_else(|| build(scope, to, Bind::Wildcard))
 }
 
+/// The same for a proxy that does not know this endpoint yet.
+pub(crate) fn without_endpoint<'a>(scope: &Scope<'a>, to: Endpoint) -> Option<Listener<'a>> {
+    build(scope, to, Bind::Wildcard)
+}
+
 fn build<'a>(scope: &Scope<'a>, to: Endpoint, bind: Bind) -> Option<Listener<'a>> {
     if bind == Bind::Wildcard && RESERVED.contains(&to.port) {
         return None;
@@ -199,6 +204,11 @@ fn merge<'a>(
 }
 
 impl<'a> Listener<'a> {
+    /// It is there only because the dialled ip is an endpoint of a Service.
+    pub(crate) fn is_at_endpoint(&self) -> bool {
+        self.bind == Bind::Exact && self.made_by.addresses.is_empty()
+    }
+
     /// The object that made it, for a step's text. Of a listener that any HTTP port of this number makes: a Service of
     /// the dialled pod, where one does.
     pub(crate) fn declared_by(&self, scope: &Scope<'_>, to: Endpoint) -> String {

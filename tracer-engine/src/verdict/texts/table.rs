@@ -105,9 +105,6 @@ pub(super) const TABLE: &[Row] = table! {
     PlaintextToStrict / AmbientToSidecar:
         "The client is in ambient mode and the destination's sidecar takes no HBONE, so plaintext reached a proxy that demands mutual TLS."
         "Let the destination's sidecar accept HBONE (ISTIO_META_ENABLE_HBONE) or move it to ambient mode; until then `portLevelMtls` PERMISSIVE for just this port lets plaintext in." Through,
-    PlaintextToStrict / SidecarToAmbient:
-        "The client has a sidecar and the destination is in ambient mode; the call came in plaintext where mutual TLS is demanded."
-        "Declare the port in a Service so that the sidecar uses HBONE, or set PERMISSIVE for the destination.",
     PlaintextToStrict / EndpointTooNew:
         "The pod became ready after the client's proxy got its last configuration, so the proxy knew no route yet and spoke plaintext."
         "Retry; if it lasts, look at istiod's push times and the proxy's sync state (`istioctl proxy-status`).",
@@ -147,9 +144,6 @@ pub(super) const TABLE: &[Row] = table! {
     NoVirtualHost:
         "The outbound policy is REGISTRY_ONLY and no route knows the request's Host, so the client's own proxy answered 502."
         "Send the Service's name as Host, or add a ServiceEntry for the Host in use.",
-    NoVirtualHost / ServiceEntryNone:
-        "The outbound policy is REGISTRY_ONLY, and the ServiceEntry with resolution NONE gives this Host no route, so the client's own proxy answered 502."
-        "Add the Host to `hosts` of the ServiceEntry, or send one that it lists.",
     NoVirtualHost / HttpNamedHeadlessPort:
         "The headless Service names this port as HTTP, where only its own names are routes, and under REGISTRY_ONLY the client's proxy answers 502 to any other Host."
         "Name the port `tcp-...` (or leave its protocol open) so that pod ips get a route of their own, or send the Service's name as Host." Through,
@@ -165,9 +159,6 @@ pub(super) const TABLE: &[Row] = table! {
     NoVirtualHost / HostUnknown:
         "No route knows the request's Host, and under REGISTRY_ONLY the client's own proxy answers 502."
         "Send the Service's name as Host, or declare the port in a headless Service without an HTTP name, which takes any Host." Through,
-    NoVirtualHost / PortUndeclared:
-        "No headless Service of the pod declares this port, and under REGISTRY_ONLY the client's own proxy answers 502."
-        "Add the port to a headless Service that selects the pod, or to a ServiceEntry where the address is no pod's." Through,
     NoVirtualHost / EndpointTooNew:
         "The pod became ready after the client's proxy got its last configuration, and under REGISTRY_ONLY the proxy answers 502 until the next."
         "Retry; if it lasts, look at istiod's push times and the proxy's sync state (`istioctl proxy-status`).",
@@ -180,27 +171,15 @@ pub(super) const TABLE: &[Row] = table! {
     Blackhole:
         "The outbound policy is REGISTRY_ONLY and no route knows this address, so the client's own proxy closed the connection."
         "Declare the destination in a Service or ServiceEntry that the client sees, or set ALLOW_ANY in the client's Sidecar." Through,
-    Blackhole / ServiceEntryNone:
-        "The outbound policy is REGISTRY_ONLY, and the ServiceEntry with resolution NONE takes only some of what is sent on this port; the rest is closed by the client's own proxy."
-        "Make the ServiceEntry's protocol TCP, or send what it declares.",
     Blackhole / NonHttpOnHttpNamedPort:
         "The port is named as HTTP but the client sent something else, which under REGISTRY_ONLY its own proxy closes."
         "Name the Service port by what is spoken on it (`tcp-...`, `tls-...`), or set its appProtocol." Through,
-    Blackhole / HttpNamedHeadlessPort:
-        "The headless Service names this port as HTTP, so pod ips have no route of their own, and under REGISTRY_ONLY the client's proxy closes what is no HTTP."
-        "Name the port `tcp-...` (or leave its protocol open) so that pod ips get a route of their own." Through,
     Blackhole / TargetPortDialled:
         "The container's port was dialled, but the Service declares another number, and under REGISTRY_ONLY the client's own proxy closes it."
         "Dial the Service's port, or make `port` and `targetPort` the same number in a headless Service." Through,
     Blackhole / ServiceNotVisible:
         "A headless Service declares this port, but exportTo or a Sidecar's egress hides it from the client, whose proxy closes it under REGISTRY_ONLY."
         "Add the client's namespace to `exportTo` of the Service, or the Service's host to `egress` of the client's Sidecar." Through,
-    Blackhole / HostIsPodIp:
-        "The request's Host is the pod's ip, which no route knows, and under REGISTRY_ONLY the client's own proxy closes it."
-        "Send the Service's name as Host, or declare the port in a headless Service without an HTTP name." Through,
-    Blackhole / HostUnknown:
-        "No route knows the request's Host, and under REGISTRY_ONLY the client's own proxy closes it."
-        "Send the Service's name as Host, or declare the port in a headless Service without an HTTP name, which takes any Host." Through,
     Blackhole / PortUndeclared:
         "No headless Service of the pod declares this port, and under REGISTRY_ONLY the client's own proxy closes what it knows no route for."
         "Add the port to a headless Service that selects the pod, or to a ServiceEntry where the address is no pod's." Through,
@@ -225,6 +204,12 @@ pub(super) const TABLE: &[Row] = table! {
     AmbientPolicyDenied:
         "The destination is in ambient mode and its ztunnel closed the connection: a policy demands mutual TLS or denies the client."
         "Bring the client into the mesh, or set `portLevelMtls` PERMISSIVE for just this port; look at the AuthorizationPolicies of the destination too." Through,
+    AmbientPolicyDenied / SourceNotInMesh:
+        "The destination is in ambient mode and its ztunnel closed the connection: a PeerAuthentication demands mutual TLS, and the client is not in the mesh."
+        "Bring the client into the mesh, or set `portLevelMtls` PERMISSIVE for just this port of the destination." Through,
+    AmbientPolicyDenied / SidecarToAmbient:
+        "The client has a sidecar and the destination is in ambient mode: by this headless route the sidecar sends plaintext, and ztunnel demands mutual TLS."
+        "Dial a ClusterIP Service, towards whose endpoints a sidecar uses HBONE, or set `portLevelMtls` PERMISSIVE for just this port of the destination." Through,
     AuthorizationDenied:
         "An AuthorizationPolicy at the destination denied the client."
         "Allow the client's principal, namespace and port in that AuthorizationPolicy, or correct the client's service account.",
@@ -282,9 +267,6 @@ pub(super) const TABLE: &[Row] = table! {
     Passthrough / AmbientToSidecar:
         "The client is in ambient mode and the destination's sidecar takes no HBONE, so the call went in plaintext."
         "Let the destination's sidecar accept HBONE (ISTIO_META_ENABLE_HBONE), or move it to ambient mode.",
-    Passthrough / SidecarToAmbient:
-        "The client has a sidecar, the destination is in ambient mode, and no route for this address uses HBONE, so the call went in plaintext."
-        "Declare the port in a Service that the client sees, so that its sidecar uses HBONE.",
     Passthrough / EndpointTooNew:
         "The pod became ready after the client's proxy got its last configuration, so the proxy knew no route yet."
         "Nothing to do if it was once; if it lasts, look at the proxy's sync state (`istioctl proxy-status`).",

@@ -2,6 +2,8 @@
 //! caveat.
 
 use crate::mesh::facts::{Enrolment, Pod};
+use crate::mesh::index::Occupant;
+use crate::mesh::waypoint::{self, Waypoint};
 use crate::verdict::Reason;
 use crate::walk::ending;
 use crate::walk::journey::{CaptureKind, Journey, Trip, is_enrolled};
@@ -30,9 +32,28 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
         trip.caveats.push(Caveat::Ambient);
         let (hbone, plain): (Vec<_>, Vec<_>) = landings.iter().cloned().partition(takes_hbone);
         ending::land(journey, &trip, Shown::Dialled(journey.to), &plain, out);
-        let hbone: Vec<_> = hbone.into_iter().map(Landing::by_hbone).collect();
         trip.route.delivered_as = Reason::AmbientHbone;
-        ending::land(journey, &trip, Shown::Hbone, &hbone, out);
+        let mut shown = Shown::OneOf;
+        let waypoint = match before(journey, &hbone) {
+            Waypoint::None => SmallVec::new(),
+            Waypoint::Pods(pods) => pods,
+            Waypoint::Unknown(name) => {
+                trip.caveats.push(Caveat::Missing(format!("waypoint {name} is asked for, and no pod of it is known")));
+                shown = Shown::Unknown;
+                SmallVec::new()
+            }
+        };
+        let hbone: Vec<_> = hbone.into_iter().map(|landing| landing.by_hbone(&waypoint)).collect();
+        ending::land(journey, &trip, shown, &hbone, out);
+    }
+}
+
+/// The waypoint that stands before what was dialled.
+fn before(journey: &Journey<'_>, hbone: &[Landing<'_>]) -> Waypoint {
+    match (journey.dialled, hbone.first().and_then(|landing| landing.pod)) {
+        (Occupant::Service(service), Some(_)) => waypoint::of_service(journey.index, service),
+        (_, Some(pod)) => waypoint::of_workload(journey.index, pod),
+        (_, None) => Waypoint::None,
     }
 }
 

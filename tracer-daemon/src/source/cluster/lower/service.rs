@@ -19,6 +19,7 @@ pub(super) fn lower(service: &object::Service, to: &mut Values) -> Service {
         ports,
         selector: labels(&spec.selector),
         export_to: export_to(exported.split(','), &metadata.namespace),
+        waypoint: metadata.labels.get("istio.io/use-waypoint").map(|waypoint| name(waypoint)),
     }
 }
 
