@@ -15,6 +15,7 @@ mod network;
 mod recipe;
 mod run;
 mod sidecar;
+mod ztunnel;
 
 pub mod inside;
 

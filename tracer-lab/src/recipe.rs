@@ -1,12 +1,13 @@
 //! What a mesh is made of: the files in `meshes/NAME`.
 
+pub(crate) mod ambient;
 pub(crate) mod call;
 pub(crate) mod capture;
 pub(crate) mod cluster;
 pub(crate) mod pod_name;
 pub(crate) mod proxies;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub(crate) struct Recipe {
     pub(crate) cluster: Cluster,
     pub(crate) apps: BTreeMap<PodName, BTreeMap<u16, Kind>>,
     pub(crate) routes: BTreeMap<Ipv4Addr, Route>,
+    /// The ambient pods whose ztunnel lets in no one without a mesh certificate.
+    pub(crate) strict: BTreeSet<PodName>,
     pub(crate) calls: Vec<Call>,
     pub(crate) proxies: Proxies,
 }
@@ -56,14 +59,22 @@ pub(crate) enum Route {
     Unreachable,
     /// Has no route at all.
     None,
+    /// Leads it to the node itself, where nothing listens.
+    Refused,
+    /// Has netfilter drop it on the way.
+    Filtered,
+    /// Drops the first SYN and answers the second with an ICMP error, as a router does that limits how many it sends.
+    Late,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Apps {
+struct AppsFile {
     apps: BTreeMap<PodName, BTreeMap<u16, Kind>>,
     #[serde(default)]
     routes: BTreeMap<Ipv4Addr, Route>,
+    #[serde(default)]
+    strict: BTreeSet<PodName>,
 }
 
 impl Recipe {
@@ -73,7 +84,7 @@ impl Recipe {
             bail!("no mesh {name:?}: there are {}", known.join(", "));
         }
         let folder = folder().join(name);
-        let Apps { apps, routes } = serde_saphyr::from_str(&read(&folder, "apps.yaml")?)
+        let AppsFile { apps, routes, strict } = serde_saphyr::from_str(&read(&folder, "apps.yaml")?)
             .with_context(|| format!("cannot read apps.yaml of mesh {name}"))?;
         let calls = call::read_lines(&read(&folder, "calls.jsonl")?)
             .with_context(|| format!("cannot read calls.jsonl of mesh {name}"))?;
@@ -81,7 +92,7 @@ impl Recipe {
             .with_context(|| format!("cannot read cluster.yaml of mesh {name}"))?;
         let proxies = Proxies::read(&read(&folder, "envoy.json")?)
             .with_context(|| format!("cannot read envoy.json of mesh {name}"))?;
-        Ok(Recipe { folder, cluster, apps, routes, calls, proxies })
+        Ok(Recipe { folder, cluster, apps, routes, strict, calls, proxies })
     }
 }
 

@@ -21,7 +21,7 @@ fn clusters() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry can be read").path()).collect();
     folders.retain(|folder| folder.is_dir());
     folders.sort();
-    assert_eq!(folders.len(), 44);
+    assert_eq!(folders.len(), 46);
     folders
 }
 

@@ -9,11 +9,13 @@ use tracer_daemon::sink::wire::{Origin, Record};
 use tracer_daemon::source::tape::{Recorded, TapeReader};
 use tracer_engine::socket::KernelEvent;
 
-/// What is told from the events of this pod's network namespace and all facts.
-pub(crate) fn of_pod(tape: &Path, pod: &PodSeen) -> Vec<Record> {
+/// What is told from the events of this pod's network namespace, the node's own between the `pods`, and all facts.
+pub(crate) fn of_pod(tape: &Path, pod: &PodSeen, pods: &[PodSeen]) -> Vec<Record> {
     play(tape, |input| match input {
         Recorded::Kernel(KernelEvent::Socket(event)) => event.socket.owner.netns == pod.netns,
-        Recorded::Kernel(KernelEvent::Dropped(dropped)) => dropped.netns == pod.netns,
+        Recorded::Kernel(KernelEvent::Dropped(dropped)) => {
+            dropped.netns == pod.netns || pods.iter().all(|pod| dropped.netns != pod.netns)
+        }
         Recorded::Kernel(KernelEvent::DropCount(_))
         | Recorded::Cluster { .. }
         | Recorded::Tick(_)

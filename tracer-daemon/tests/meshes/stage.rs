@@ -70,6 +70,12 @@ impl Performance {
         self.journal.iter().find(|record| scene.is_told_by(record))
     }
 
+    /// What is told of connections that no application made.
+    pub(crate) fn strays(&self) -> Vec<&Record> {
+        let apps = self.journal.iter().filter(|record| record.traffic == "app");
+        apps.filter(|record| !self.scenes.iter().any(|scene| scene.is_told_by(record))).collect()
+    }
+
     /// The handshake of the connection by which this call reached another pod: it is the same at both ends.
     pub(crate) fn handshake_of(&self, scene: &Scene) -> Option<&str> {
         self.told_of(scene)?.handshake.as_deref()

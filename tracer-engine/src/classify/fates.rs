@@ -58,6 +58,7 @@ impl Hints {
         let stale = dialled.is_some_and(|ip| matches!(index.occupant(ip, at), Occupant::Tombstone(_)));
         let hop_seen = seen.iter().any(|e| matches!(e, Evidence::UpstreamConnect { .. }));
         let captured = seen.contains(&Evidence::Captured);
+        let tunnelled = seen.contains(&Evidence::Hbone);
         let dropped = seen.iter().find_map(|evidence| match evidence {
             Evidence::Dropped { reason, opening: true, .. } if &***reason != NO_SOCKET => Some(*reason),
             _ => None,
@@ -87,11 +88,13 @@ impl Hints {
                     hints.denied |= head.status == 403;
                     hints.denied_in_words |= head.body == Some(ResponseBody::AccessDenied);
                 }
-                // Where the hop was not seen, whatever can happen to it can have happened.
-                Evidence::Cut { .. } if captured && !hop_seen => {
+                // Where the hop was not seen, whatever can happen to it can have happened; a tunnel hides the end of it.
+                Evidence::Cut { .. } if captured && (!hop_seen || tunnelled) => {
                     hints.not_listening = true;
                     hints.denied = true;
-                    hints.unreached(stale);
+                    if !hop_seen {
+                        hints.unreached(stale);
+                    }
                 }
                 Evidence::ConnectFailed { error, to, by_proxy, .. } => {
                     hints.no_local_port |= *error == ConnectError::NoLocalPort;

@@ -95,7 +95,7 @@ fn proxy_of(pod: &Pod) -> Option<Proxy> {
             transparent: sidecar.capture.mode == InterceptionMode::Tproxy,
         }),
         // ztunnel listens inside the pod's namespace; its own sockets bear a mark, whatever their uid.
-        Enrolment::Ambient => Some(Proxy { uids: SmallVec::new(), ..Proxy::default() }),
+        Enrolment::Ambient => Some(Proxy { uids: SmallVec::new(), transparent: true, ..Proxy::default() }),
         Enrolment::Gateway | Enrolment::None => None,
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn strikes(evidence: &Evidence<'_>, candidate: &Candidate<'_>) -> boo
         Evidence::Captured => !path.captured,
         Evidence::Uncaptured => path.captured,
         Evidence::UpstreamConnect { to } => upstream_connect(to, candidate),
-        Evidence::NoUpstream => path.captured && !path.http_chain && path.hop.is_some(),
+        Evidence::NoUpstream => no_upstream(candidate),
         Evidence::HopBegins(begins) => hop_begins(begins, candidate),
         Evidence::HopAnswers { tls } => hop_answers(tls, candidate),
         Evidence::Response { from, head } => response(from, head, candidate),
@@ -43,6 +43,13 @@ pub(super) fn strikes(evidence: &Evidence<'_>, candidate: &Candidate<'_>) -> boo
     }
 }
 
+/// Nobody was dialled for it. HTTP and HBONE may ride on connections that were opened for others.
+fn no_upstream(candidate: &Candidate<'_>) -> bool {
+    let path = &candidate.outcome.path;
+    let pooled = path.http_chain || path.hop.as_ref().is_some_and(|hop| hop.begins == HopBytes::Hbone);
+    path.captured && !pooled && path.hop.is_some()
+}
+
 /// Somebody was dialled: no blackhole, no stall at the source, and nobody else.
 fn upstream_connect(to: Endpoint, candidate: &Candidate<'_>) -> bool {
     candidate.outcome.path.hop.as_ref().is_none_or(|hop| !leads_to(&hop.to, to))
@@ -51,6 +58,8 @@ fn upstream_connect(to: Endpoint, candidate: &Candidate<'_>) -> bool {
 /// It got to this pod, by whatever address it was dialled.
 fn arrived_at(ip: IpAddr, port: Option<u16>, candidate: &Candidate<'_>) -> bool {
     let Some(hop) = &candidate.outcome.path.hop else { return true };
+    // A tunnel's own port is not that of what is in it.
+    let port = port.filter(|_| hop.begins != HopBytes::Hbone);
     let other_port = |to: &Endpoint| port.is_some_and(|port| to.port != port);
     match &hop.to {
         HopTarget::Dialled(to) => to.ip == ip && other_port(to),

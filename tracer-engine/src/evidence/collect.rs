@@ -8,6 +8,8 @@ use crate::socket::{End, HttpResponse, Payload, Reset};
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// Where ztunnel and waypoints take tunnels.
+const HBONE: u16 = 15008;
 /// An encrypted alert record is 24 bytes long, `close_notify` after it too.
 const ALERT_AT_MOST: u64 = 64;
 /// No pod network splits payloads shorter than this.
@@ -64,8 +66,12 @@ fn upstream<'a>(flow: &FlowView<'a>, absence_counts: bool, seen: &mut Seen<'a>) 
 
 fn hop<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
     let Some(hop) = flow.hop() else { return };
-    let Some(begin) = hop.client_sent() else { return };
     let by_app = flow.root.client.is_some() && !flow.captured();
+    let to_hbone = hop.client.as_ref().is_some_and(|end| end.socket.remote.port == HBONE);
+    if to_hbone && !by_app {
+        seen.push(Evidence::Hbone);
+    }
+    let Some(begin) = hop.client_sent() else { return };
     let begins = match &begin.payload {
         Payload::ClientHello(hello) if hello.is_mesh() => Begins::MeshTls { sni: hello.sni.as_deref() },
         Payload::ClientHello(_) => Begins::Tls,
@@ -73,10 +79,6 @@ fn hop<'a>(flow: &FlowView<'a>, seen: &mut Seen<'a>) {
     };
     if !by_app {
         seen.push(Evidence::HopBegins(begins));
-    }
-    let to_hbone = hop.client.as_ref().is_some_and(|end| end.socket.remote.port == 15008);
-    if to_hbone && !by_app {
-        seen.push(Evidence::Hbone);
     }
     if let Some(answer) = hop.server_sent().filter(|_| begins != Begins::Plain && !by_app) {
         seen.push(Evidence::HopAnswers { tls: matches!(answer.payload, Payload::TlsAnswer { .. }) });

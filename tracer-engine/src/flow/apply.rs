@@ -27,7 +27,10 @@ impl FlowTable {
             }
             SocketChange::Listening => return None,
         };
-        let mut end = LegEnd::new(socket, role::role(&socket, side, proxy.as_ref()), since);
+        let by_ztunnel = side == Side::Client && role::is_ztunnels(&socket);
+        let handed_on = by_ztunnel && role::is_handed_on(&socket, foresight.proxy(socket.remote.ip, event.at).as_ref());
+        let role = if handed_on { Role::Local } else { role::role(&socket, side, proxy.as_ref()) };
+        let mut end = LegEnd::new(socket, role, since);
         end.adopted = adopted;
         let key = self.new_leg(end, side);
         self.sockets.insert(socket.cookie, Slot::Leg(key, side));

@@ -4,7 +4,7 @@
 
 use super::leg::{Leg, LegEnd, LegKey, Role, Side};
 use super::view::FlowView;
-use super::{FlowTable, Foresight};
+use super::{FlowTable, Foresight, role};
 use crate::net::{Endpoint, Ktime};
 use crate::socket::Payload;
 use rustc_hash::FxHashMap;
@@ -54,7 +54,8 @@ impl FlowTable {
     /// connection, a pool, a retry for a flow that was judged already. Else an application runs with that uid.
     pub fn is_proxys_own(&self, leg: &Leg) -> bool {
         let Some(client) = &leg.client else { return false };
-        if matches!(leg.client_sent(), Some(first) if matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()))
+        if role::is_ztunnels(&client.socket)
+            || matches!(leg.client_sent(), Some(first) if matches!(&first.payload, Payload::ClientHello(hello) if hello.is_mesh()))
         {
             return true;
         }
@@ -146,9 +147,11 @@ impl FlowTable {
         }
     }
 
-    /// A claimed leg ended: its proxy may try again.
+    /// A claimed leg ended: its proxy may try again. What a tunnel carries next is another connection, not another try.
     pub(super) fn reopen_claims(&mut self, key: LegKey) {
-        if let Some(parent) = self.leg(key).and_then(|leg| leg.parent) {
+        let Some(parent) = self.leg(key).and_then(|leg| leg.parent) else { return };
+        let tunnel = |end: &LegEnd| end.socket.local.port == role::HBONE;
+        if !self.leg(parent).and_then(|leg| leg.server.as_ref()).is_some_and(tunnel) {
             self.await_claims(parent);
         }
     }

@@ -11,12 +11,14 @@ pub struct Proxy {
     pub outbound_port: u16,
     pub inbound_ports: SmallVec<[u16; 2]>,
     pub uids: SmallVec<[u32; 1]>,
-    /// TPROXY: the proxy dials the application beside it from the client's own address, not from 127.0.0.6.
+    /// TPROXY and ztunnel: the proxy dials the application beside it from the client's own address, not from 127.0.0.6.
     pub transparent: bool,
 }
 
 /// ztunnel marks its own sockets.
 const ZTUNNEL_MARK: u32 = 0x539;
+/// Where ztunnel and waypoints take tunnels, each of which carries many connections.
+pub(super) const HBONE: u16 = 15008;
 /// Where Envoy dials the application from: Istio's `InboundPassthroughBindIpv4` and `...Ipv6`.
 const INBOUND_BIND: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6)), IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6))];
@@ -45,6 +47,16 @@ pub(super) fn stays_inside(socket: &Socket) -> bool {
     is_loopback(socket.local.ip) && is_loopback(socket.remote.ip)
 }
 
+/// Whether ztunnel opened this to the application beside it, from its client's address: to any other pod with a proxy
+/// that is `there` and takes HBONE it goes by that.
+pub(super) fn is_handed_on(socket: &Socket, there: Option<&Proxy>) -> bool {
+    socket.remote.port != HBONE && there.is_some_and(|proxy| proxy.transparent)
+}
+
+pub(super) fn is_ztunnels(socket: &Socket) -> bool {
+    socket.owner.mark == ZTUNNEL_MARK
+}
+
 pub(super) fn role(socket: &Socket, side: Side, proxy: Option<&Proxy>) -> Role {
     match side {
         Side::Client => client_role(socket, proxy),
@@ -56,7 +68,7 @@ fn client_role(socket: &Socket, proxy: Option<&Proxy>) -> Role {
     if is_inbound_bind(socket.local.ip) {
         return Role::Local;
     }
-    if socket.owner.mark == ZTUNNEL_MARK {
+    if is_ztunnels(socket) {
         return Role::Proxy;
     }
     match proxy {

@@ -41,6 +41,11 @@ impl Cluster {
         self
     }
 
+    pub(crate) fn ambient(mut self, pod: &str, address: &str) -> Self {
+        self.facts.push(Fact::Pod(pod_fact(pod, address, Enrolment::Ambient)));
+        self
+    }
+
     pub(crate) fn gone(mut self, pod: &str, address: &str) -> Self {
         self.facts.push(Fact::Pod(Pod { gone: true, ready_since: None, ..pod_fact(pod, address, sidecar()) }));
         self

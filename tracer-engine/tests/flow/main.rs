@@ -1,5 +1,6 @@
 //! Inputs in, records out: what the engine says of what real proxies and kernels show. No clock, no sleep, no kernel.
 
+mod ambient;
 mod claims;
 mod cluster;
 mod demo;

@@ -17,7 +17,7 @@ use crate::recipe::Recipe;
 use crate::recipe::cluster::PodSpec;
 use crate::run::{Run, live, sweep};
 use crate::sidecar::{Envoy, Sidecar};
-use crate::{cgroup, interrupt, network, program, requirements};
+use crate::{cgroup, interrupt, network, program, requirements, ztunnel};
 
 pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
     requirements::check()?;
@@ -39,6 +39,12 @@ pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
         let account = &spec.service_account;
         sidecars.push(envoy.start(&run, pod, account, number as u32, &recipe.proxies, &authority)?);
     }
+    let own = specs.iter().zip(&pods).find(|(spec, _)| spec.ztunnel).map(|(_, pod)| pod);
+    for (spec, pod) in specs.iter().zip(&pods).filter(|(spec, _)| spec.ambient) {
+        let own =
+            own.with_context(|| format!("{} is ambient, and no pod is ztunnel's (`app: ztunnel`)", pod.name()))?;
+        ztunnel::start(&run, &recipe, spec, pod, own.cgroup(), &authority)?;
+    }
     let mut listeners = Vec::new();
     for pod in &pods {
         if let Some(ports) = recipe.apps.get(pod.name()) {
@@ -48,13 +54,13 @@ pub(super) fn rise(name: &str, options: &Options) -> Result<Mesh> {
     listeners.iter().try_for_each(Listener::wait_until_listening)?;
     sidecars.iter().try_for_each(Sidecar::wait_until_ready)?;
 
-    let Recipe { folder, cluster: _, apps: _, routes: _, calls, proxies: _ } = recipe;
+    let Recipe { folder, cluster: _, apps: _, routes: _, strict: _, calls, proxies: _ } = recipe;
     let (callers, tokens) = (Mutex::new(BTreeMap::new()), AtomicU64::new(1));
     Ok(Mesh { calls, folder, pods, listeners, callers, authority, tokens, run })
 }
 
 fn pod(run: &Run, spec: &PodSpec, netns: Netns, program: &Path) -> Result<Pod> {
-    let PodSpec { name, uid, ip, service_account: _, capture: _, sidecar } = spec;
+    let PodSpec { name, uid, ip, sidecar, .. } = spec;
     let cgroup = run.pod_cgroup(uid);
     cgroup::create(&cgroup)?;
     let folder = run.folder().join(name.dotted());

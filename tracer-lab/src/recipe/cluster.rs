@@ -26,6 +26,18 @@ pub(crate) struct PodSpec {
     pub(crate) capture: Option<Capture>,
     /// Whether an `istio-proxy` container runs in it.
     pub(crate) sidecar: bool,
+    /// Whether istio-cni has handed its traffic to ztunnel.
+    pub(crate) ambient: bool,
+    /// Whether it is ztunnel's own pod.
+    pub(crate) ztunnel: bool,
+    pub(crate) sysctls: Vec<Sysctl>,
+}
+
+/// A setting of the pod's kernel, such as `net.ipv4.tcp_syn_retries`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sysctl {
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 /// A port of a Service with a cluster ip, and what stands behind it.
@@ -98,6 +110,7 @@ struct Metadata {
     namespace: String,
     uid: String,
     labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -106,9 +119,16 @@ struct Spec {
     service_account_name: String,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
+    security_context: SecurityContext,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
     ports: Vec<Port>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SecurityContext {
+    sysctls: Vec<Sysctl>,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +195,11 @@ impl Document {
         let mut containers = self.spec.containers.iter().chain(&self.spec.init_containers);
         let sidecar = containers.any(|container| container.name == "istio-proxy");
         let service_account = self.spec.service_account_name;
-        Ok(Some(PodSpec { name, uid: self.metadata.uid, ip, service_account, capture, sidecar }))
+        let redirection = self.metadata.annotations.get("ambient.istio.io/redirection");
+        let ambient = redirection.is_some_and(|state| state == "enabled");
+        let ztunnel = self.metadata.labels.get("app").is_some_and(|app| app == "ztunnel");
+        let (uid, sysctls) = (self.metadata.uid, self.spec.security_context.sysctls);
+        Ok(Some(PodSpec { name, uid, ip, service_account, capture, sidecar, ambient, ztunnel, sysctls }))
     }
 }
 

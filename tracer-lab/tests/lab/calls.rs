@@ -36,6 +36,16 @@ fn registry_only() {
 }
 
 #[test]
+fn ambient() {
+    every_call_is_accepted_as_recorded("ambient");
+}
+
+#[test]
+fn unanswered() {
+    every_call_is_accepted_as_recorded("unanswered");
+}
+
+#[test]
 fn the_client_tells_how_a_call_ended() {
     let mesh = up("basic");
     let call = |id: &str| mesh.call(named(&mesh, id)).unwrap();

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tracer_lab::inside::{client, enter::Enter, server::Server};
+use tracer_lab::inside::{client, enter::Enter, server::Server, ztunnel::Ztunnel};
 
 use crate::stage::Stage;
 
@@ -61,6 +61,9 @@ enum Command {
     /// The application that calls, inside a pod
     #[command(hide = true)]
     PodClient,
+    /// The stand-in for ztunnel, inside an ambient pod
+    #[command(hide = true)]
+    PodZtunnel(Ztunnel),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
         Command::PodClient => client::run().map(|()| true),
+        Command::PodZtunnel(ztunnel) => ztunnel.run().map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use tracer_lab::{Mesh, Options};
 /// A mesh, and on what it is brought up.
 #[derive(Args)]
 pub(crate) struct Stage {
-    /// Which mesh: basic, demo, registry-only, strict
+    /// Which mesh: ambient, basic, demo, registry-only, strict, unanswered
     mesh: String,
     /// The Envoy to run instead of the one that `cargo xtask setup` installed
     #[arg(long, value_name = "PATH", env = "TRACER_LAB_ENVOY")]
