@@ -103,7 +103,9 @@ fn proposals(case: &Case<'_>, cause: Option<Cause>) -> Vec<Proposal> {
         ) => exception::allow(case, MtlsMode::Permissive),
         (R::PlaintextToStrict | R::Passthrough | R::Blackhole | R::NoVirtualHost, _) => declared(case),
         (R::TlsToHttpPort, _) => rename::landed_port(case, Speaks::Tls),
-        (R::NotHttpOnHttpPort, _) | (R::ServerFirstStall, Some(C::HttpCodec)) => rename::landed_port(case, Speaks::Tcp),
+        (R::NotHttpOnHttpPort, None) | (R::ServerFirstStall, Some(C::HttpCodec)) => {
+            rename::landed_port(case, Speaks::Tcp)
+        }
         (R::ServerFirstStall, Some(C::SourceSniffs)) => {
             rename::dialled_port(case).into_iter().chain(headless::declare(case)).collect()
         }

@@ -120,6 +120,8 @@ codes! {
         SourceSniffs = "source-sniffs",
         DestinationSniffs = "destination-sniffs",
         HttpCodec = "http-codec",
+        /// Of `not-http-on-http-port`: HTTP that Envoy's codec does not take.
+        InvalidRequest = "invalid-request",
         NoLocalPort = "no-local-port",
     }
 }

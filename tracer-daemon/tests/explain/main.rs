@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod flow;
 mod kubernetes;
+mod odd_facts;
 mod patch;
 mod truth;
 

@@ -4,7 +4,7 @@ use crate::{fact_as, facts, read, skipped};
 use std::time::Duration;
 use tracer_daemon::source::cluster::{IstioInstallation, read_facts};
 use tracer_engine::mesh::facts::{
-    ClientTls, ClientTlsMode, Delta, Destination, EntryPort, ExportTo, Fact, HttpMatch, Kind, L4Match, LabelOperator,
+    ClientTls, ClientTlsMode, Delta, Destination, EntryPort, ExportTo, Fact, HttpMatch, HttpRoute, Kind, L4Match, LabelOperator,
     Labels, Location, MeshConfig, MtlsMode, OutboundPolicy, Resolution, StringMatch, TrafficPolicy,
 };
 
@@ -223,13 +223,15 @@ fn virtual_service() {
     let spec = "hosts: [web, 10.0.1.20], gateways: [mesh], exportTo: ['.'], \
                 http: [{name: r, match: [{uri: {prefix: /a}, authority: {exact: h}, port: 80, sourceLabels: {a: b}, sourceNamespace: \
                 n}, {headers: {x: {exact: y}}}, {headers: {}}, {method: {exact: GET}}], route: [{destination: {host: a, subset: v1, \
-                port: {number: 8090}}, weight: 25}, {destination: {host: b}, weight: 75}]}, {redirect: {uri: /x}}], \
-                tcp: [{match: [{port: 9000, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: c}}]}], \
+                port: {number: 8090}}, weight: 25}, {destination: {host: b}, weight: 75}]}, {redirect: {uri: /x}}, \
+                {delegate: {name: d}}, {delegate: {name: d, namespace: e}}], tcp: [{match: [{port: 9000, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: c}}]}], \
                 tls: [{match: [{sniHosts: [d], gateways: [mesh]}], route: [{destination: {host: d}}]}]";
     let of = fact_as!(VirtualService, &object("networking.istio.io", "VirtualService", spec));
     assert_eq!(of.hosts, ["web".into(), "10.0.1.20".into()]);
     assert_eq!(of.export_to, Some(ExportTo::OwnNamespace));
-    let [routed, answered] = &*of.http else { panic!("expected two http routes") };
+    let [routed, answered, own, other] = &*of.http else { panic!("expected four http routes") };
+    let delegate = |of: &HttpRoute| of.delegate.as_ref().map(ToString::to_string);
+    assert_eq!([own, other].map(delegate), [Some("shop/d".to_owned()), Some("e/d".to_owned())]);
     let matches = [
         HttpMatch {
             uri: Some(StringMatch::Prefix("/a".into())),

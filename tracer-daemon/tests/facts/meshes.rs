@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use tracer_daemon::source::cluster::{ClusterEvent, FileFacts, IstioInstallation, lower, read_facts};
 use tracer_engine::mesh::facts::{Delta, Fact, Kind};
 
-/// The lab's four meshes and the clusters whose truth is known.
+/// The lab's meshes and the clusters whose truth is known.
 fn meshes() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut meshes = Vec::new();

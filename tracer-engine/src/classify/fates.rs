@@ -22,6 +22,8 @@ pub(super) enum Fate {
     /// It sent a mesh ClientHello, but had no certificate to show.
     NoCertificate,
     NoPayload,
+    /// A proxy on the way said that this is no request.
+    InvalidRequest,
     /// The SYN that leaves the pod got no connection.
     Unanswered(Reason),
 }
@@ -41,6 +43,7 @@ pub(super) struct Hints {
     denied_in_words: bool,
     app_mtls: bool,
     no_payload: bool,
+    invalid_request: bool,
     unanswered: SmallVec<[Reason; 4]>,
     no_local_port: bool,
     /// Why the kernel says that the SYN got no answer.
@@ -87,6 +90,7 @@ impl Hints {
                     hints.not_listening |= matches!(head.status, 502..=504) && broke;
                     hints.denied |= head.status == 403;
                     hints.denied_in_words |= head.body == Some(ResponseBody::AccessDenied);
+                    hints.invalid_request |= is_invalid_request(head.status);
                 }
                 // Where the hop was not seen, whatever can happen to it can have happened; a tunnel hides the end of it.
                 Evidence::Cut { .. } if captured && (!hop_seen || tunnelled) => {
@@ -144,6 +148,9 @@ impl Hints {
         if self.no_payload {
             fates.push(Fate::NoPayload);
         }
+        if self.invalid_request && (path.http_chain || path.arrival.is_some_and(|arrival| arrival.captured)) {
+            fates.push(Fate::InvalidRequest);
+        }
         if path.hop.is_some() {
             fates.extend(self.unanswered.iter().map(|reason| Fate::Unanswered(placed(*reason, outcome))));
         }
@@ -159,6 +166,7 @@ impl Hints {
         match candidate.fate {
             Fate::Walked => candidate.outcome.causes.clone(),
             Fate::NoCertificate => Causes::from_slice(&[Cause::AppTls]),
+            Fate::InvalidRequest => Causes::from_slice(&[Cause::InvalidRequest]),
             Fate::Unanswered(Reason::Abandoned) if self.no_local_port => Causes::from_slice(&[Cause::NoLocalPort]),
             _ => Causes::new(),
         }
@@ -174,6 +182,7 @@ impl Candidate<'_> {
             Fate::AppMtls => Reason::AppMtls,
             Fate::NoCertificate => Reason::TlsWithoutMeshCertificate,
             Fate::NoPayload => Reason::NoPayload,
+            Fate::InvalidRequest => Reason::NotHttpOnHttpPort,
             Fate::Unanswered(reason) => reason,
         }
     }
@@ -183,7 +192,7 @@ impl Candidate<'_> {
             Fate::Walked | Fate::AppNotListening | Fate::AuthorizationDenied => self.outcome.security,
             Fate::AppMtls => Security::MutualTls,
             Fate::NoCertificate => Security::AppTls,
-            Fate::NoPayload | Fate::Unanswered(_) => Security::Unknown,
+            Fate::NoPayload | Fate::InvalidRequest | Fate::Unanswered(_) => Security::Unknown,
         }
     }
 
@@ -209,6 +218,11 @@ impl Candidate<'_> {
 pub(super) fn app_mesh_tls(outcome: &Outcome) -> bool {
     let hello = matches!(&outcome.sends, Sends::Tls { alpn, .. } if alpn.iter().any(|p| p.starts_with("istio")));
     hello && outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent)
+}
+
+/// How Envoy's codec and its connection manager turn a request away that is none: 400, 413, 426, 431.
+pub(super) fn is_invalid_request(status: u16) -> bool {
+    matches!(status, 400 | 413 | 426 | 431)
 }
 
 /// A SYN refused at a pod whose port is not captured: its application does not listen.

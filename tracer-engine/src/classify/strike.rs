@@ -1,7 +1,7 @@
 //! Strike out: each piece of evidence removes the candidates that it contradicts, and never adds one. One function a
 //! row of `classification.md` section 7.
 
-use super::fates::{Candidate, Fate, app_mesh_tls, leads_to};
+use super::fates::{Candidate, Fate, app_mesh_tls, is_invalid_request, leads_to};
 use crate::evidence::{Begins, Evidence, LocalPayload, Responder};
 use crate::net::Endpoint;
 use crate::socket::{HttpResponse, ResponseBody};
@@ -96,6 +96,10 @@ fn hop_answers(tls: bool, candidate: &Candidate<'_>) -> bool {
 /// Who answered the request.
 fn response(from: Responder, head: HttpResponse, candidate: &Candidate<'_>) -> bool {
     let path = &candidate.outcome.path;
+    if candidate.fate == Fate::InvalidRequest {
+        let by_proxy = matches!(from, Responder::SourceProxy | Responder::DestinationProxy);
+        return !(by_proxy && is_invalid_request(head.status));
+    }
     match from {
         // On a TCP chain the source's proxy speaks no HTTP: the words are those of the proxy at the other end.
         Responder::SourceProxy if !path.http_chain && path.proxy_answers.is_none() => {
@@ -140,7 +144,7 @@ fn answer(tls: bool, http_status: Option<u16>, candidate: &Candidate<'_>) -> boo
         return false;
     }
     match candidate.fate {
-        Fate::AppNotListening | Fate::NoPayload | Fate::Unanswered(_) => true,
+        Fate::AppNotListening | Fate::NoPayload | Fate::InvalidRequest | Fate::Unanswered(_) => true,
         Fate::AuthorizationDenied => !tls,
         Fate::AppMtls | Fate::NoCertificate => false,
         Fate::Walked => match path.arrival.map(|arrival| arrival.end) {
@@ -157,7 +161,7 @@ fn answer(tls: bool, http_status: Option<u16>, candidate: &Candidate<'_>) -> boo
 /// The destination's proxy dialled the application. On TCP chains it does so before TLS or authorization refuse, so
 /// only payload shows that it was let through.
 fn local_leg(payload: Option<LocalPayload>, candidate: &Candidate<'_>) -> bool {
-    let refused = matches!(candidate.fate, Fate::AppNotListening | Fate::Unanswered(_))
+    let refused = matches!(candidate.fate, Fate::AppNotListening | Fate::InvalidRequest | Fate::Unanswered(_))
         || candidate.ends(ArrivalEnd::NoFilterChain)
         || candidate.outcome.path.hop.is_none();
     let Some(payload) = payload else { return refused };
@@ -181,7 +185,7 @@ fn hop_reset(answered_tls: bool, candidate: &Candidate<'_>) -> bool {
     match candidate.fate {
         Fate::AppNotListening | Fate::AuthorizationDenied => false,
         Fate::NoCertificate => !answered_tls,
-        Fate::NoPayload | Fate::Unanswered(_) | Fate::AppMtls => true,
+        Fate::NoPayload | Fate::InvalidRequest | Fate::Unanswered(_) | Fate::AppMtls => true,
         Fate::Walked => match candidate.outcome.path.arrival.map(|arrival| arrival.end) {
             Some(ArrivalEnd::NoFilterChain) => answered_tls,
             Some(ArrivalEnd::PolicyDenied | ArrivalEnd::MtlsNotTerminated | ArrivalEnd::IdentityMismatch) => false,
@@ -208,7 +212,7 @@ fn own_mesh_tls(kept: Option<bool>, candidate: &Candidate<'_>) -> bool {
 /// Whether the request cannot have got as far as an answer from upstream.
 fn unserved(candidate: &Candidate<'_>) -> bool {
     match candidate.fate {
-        Fate::NoPayload | Fate::Unanswered(_) | Fate::NoCertificate => true,
+        Fate::NoPayload | Fate::InvalidRequest | Fate::Unanswered(_) | Fate::NoCertificate => true,
         Fate::AppNotListening | Fate::AuthorizationDenied | Fate::AppMtls => false,
         Fate::Walked => {
             candidate.outcome.path.hop.is_none()

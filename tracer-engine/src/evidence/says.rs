@@ -90,6 +90,7 @@ fn hop_of(app: LegKind) -> LegKind {
 
 fn payload_says(payload: &Payload) -> String {
     let named = |what: &str, key: &str, name: &Option<crate::net::Name>| match name {
+        Some(none) if none.is_empty() => format!("{what} without {key}"),
         Some(name) => format!("{what}, {key} {name}"),
         None => what.to_owned(),
     };

@@ -6,6 +6,7 @@ mod apply;
 mod endpoints;
 pub(crate) mod host;
 mod namespaced;
+mod routes;
 mod services;
 mod slices;
 mod trial;
@@ -23,6 +24,7 @@ use crate::net::{Ktime, Name};
 use address::Addresses;
 use host::ByHost;
 use namespaced::Namespaced;
+use routes::Routes;
 use rustc_hash::FxHashMap as HashMap;
 use services::Services;
 use slices::Slices;
@@ -46,10 +48,7 @@ pub struct Index {
     destination_rules: Namespaced<DestinationRule>,
     rules_by_host: HashMap<Name, ByHost<DestinationRule>>,
     sidecars: Namespaced<Sidecar>,
-    virtual_services: Namespaced<VirtualService>,
-    virtual_hosts: ByHost<VirtualService>,
-    /// By the hosts that their routes lead to.
-    routes_to: ByHost<VirtualService>,
+    routes: Routes,
     authorization_policies: Namespaced<AuthorizationPolicy>,
 }
 
@@ -100,7 +99,7 @@ impl Index {
             Kind::DestinationRule => self.destination_rules.len(),
             Kind::ServiceEntry => self.services.entry_count(),
             Kind::Sidecar => self.sidecars.len(),
-            Kind::VirtualService => self.virtual_services.len(),
+            Kind::VirtualService => self.routes.len(),
             Kind::AuthorizationPolicy => self.authorization_policies.len(),
         }
     }
@@ -223,12 +222,12 @@ impl Index {
     }
 
     pub(crate) fn virtual_hosts(&self) -> &ByHost<VirtualService> {
-        &self.virtual_hosts
+        &self.routes.by_host
     }
 
     /// VirtualServices with a route to this host.
     pub(crate) fn virtual_services_to(&self, host: &str) -> &[Arc<VirtualService>] {
-        self.routes_to.exact(host)
+        self.routes.leading_to.exact(host)
     }
 
     pub(crate) fn authorization_policies(&self, namespace: &str) -> &[Arc<AuthorizationPolicy>] {
@@ -253,9 +252,7 @@ impl Default for Index {
             destination_rules: Namespaced::default(),
             rules_by_host: HashMap::default(),
             sidecars: Namespaced::default(),
-            virtual_services: Namespaced::default(),
-            virtual_hosts: ByHost::default(),
-            routes_to: ByHost::default(),
+            routes: Routes::default(),
             authorization_policies: Namespaced::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::mesh::facts::{ClientTls, ClientTlsMode, DestinationRule, ExportTo, Labels, ObjectKey, TrafficPolicy};
 use crate::mesh::registry::RegistryService;
-use crate::mesh::visibility::{Scope, discovered, export_rank};
+use crate::mesh::visibility::{Scope, discovered};
 use crate::net::Name;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl<'a> Consolidated<'a> {
             Some(ExportTo::Nobody) => false,
             _ => client != root || private(rule),
         };
-        let exported = |rule: &DestinationRule| export_rank(&export(rule), &rule.key.namespace, client).is_some();
+        let exported = |rule: &DestinationRule| export(rule).rank(&rule.key.namespace, client).is_some();
 
         let rules = most_specific(scope, client, service, local);
         let rules = rules.or_else(|| {

@@ -93,7 +93,7 @@ impl<'a> Scope<'a> {
         if !discovered(self.index, self.mesh, owner) {
             return None;
         }
-        export_rank(export, owner, &self.proxy.key.namespace)
+        export.rank(owner, &self.proxy.key.namespace)
     }
 }
 
@@ -137,19 +137,6 @@ fn sidecar_of<'a>(index: &'a Index, mesh: &MeshConfig, proxy: &Pod) -> Option<&'
         .or_else(|| unselective(own))
         .or_else(|| unselective(index.sidecars(&mesh.root_namespace)))
         .map(AsRef::as_ref)
-}
-
-/// How visible an object of `owner` is in `to`: 0 private, 1 exported there by name, 2 public.
-pub(crate) fn export_rank(export: &ExportTo, owner: &str, to: &str) -> Option<u8> {
-    match export {
-        ExportTo::All => Some(2),
-        ExportTo::Nobody => None,
-        ExportTo::OwnNamespace => (owner == to).then_some(0),
-        ExportTo::Namespaces(named) => {
-            let private = owner == to && named.iter().any(|name| &**name == "." || &**name == to);
-            if private { Some(0) } else { named.iter().any(|name| &**name == to).then_some(1) }
-        }
-    }
 }
 
 /// `discoverySelectors`: istiod does not look at any other namespace.

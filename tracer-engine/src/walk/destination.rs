@@ -17,6 +17,8 @@ use crate::net::Ktime;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Payload {
     Http,
+    /// HTTP that Envoy answers with 400.
+    InvalidHttp,
     /// `mesh_alpn`: with one of Istio's own ALPNs.
     Tls {
         mesh_alpn: bool,
@@ -79,7 +81,9 @@ pub(super) fn arrive<'a>(
 fn inside_mtls(protocol: ListenerProtocol, payload: Payload) -> (ArrivalEnd, bool) {
     match (protocol, payload) {
         (ListenerProtocol::Http, Payload::Nothing) => (ArrivalEnd::Stalls, true),
-        (ListenerProtocol::Http, Payload::Other | Payload::Tls { .. }) => (ArrivalEnd::CodecError, false),
+        (ListenerProtocol::Http, Payload::InvalidHttp | Payload::Other | Payload::Tls { .. }) => {
+            (ArrivalEnd::CodecError, false)
+        }
         _ => (ArrivalEnd::Delivered, false),
     }
 }
@@ -106,7 +110,8 @@ fn in_clear(mode: MtlsMode, protocol: ListenerProtocol, payload: Payload, gives_
             return (ArrivalEnd::Stalls, true);
         }
         (_, MtlsMode::Strict, _) => ArrivalEnd::NoFilterChain,
-        (Payload::Other, _, ListenerProtocol::Http) => ArrivalEnd::CodecError,
+        (Payload::InvalidHttp, _, ListenerProtocol::Http | ListenerProtocol::Auto)
+        | (Payload::Other, _, ListenerProtocol::Http) => ArrivalEnd::CodecError,
         _ => ArrivalEnd::Delivered,
     };
     (end, false)
@@ -115,6 +120,7 @@ fn in_clear(mode: MtlsMode, protocol: ListenerProtocol, payload: Payload, gives_
 impl Payload {
     pub(super) fn of(sends: &Sends) -> Self {
         match sends {
+            Sends::Http { .. } if sends.is_invalid_request() => Payload::InvalidHttp,
             Sends::Http { .. } => Payload::Http,
             Sends::Tls { alpn, .. } => Payload::Tls { mesh_alpn: alpn.iter().any(|p| p.starts_with("istio")) },
             Sends::Other | Sends::Unknown => Payload::Other,

@@ -117,7 +117,10 @@ fn comes<'a, T: Trail>(journey: &Journey<'a>, trip: &Trip<'a, T>, landing: &Land
         ArrivalEnd::IdentityMismatch => Reason::IdentityMismatch,
         ArrivalEnd::PolicyDenied => Reason::AmbientPolicyDenied,
     };
-    let causes = causes::of_arrival(journey, &trip.route, landing, &arrived, reason);
+    let causes = match (reason, payload) {
+        (Reason::NotHttpOnHttpPort, Payload::InvalidHttp) => Causes::from_slice(&[Cause::InvalidRequest]),
+        _ => causes::of_arrival(journey, &trip.route, landing, &arrived, reason),
+    };
     Comes { reason, causes, begins, arrived: Some(arrived) }
 }
 
@@ -178,6 +181,10 @@ impl SourceEnd {
 
     pub(super) fn closed(reason: Reason) -> Self {
         Self { reason, cause: None, answers: None }
+    }
+
+    pub(super) fn invalid_request() -> Self {
+        Self { cause: Some(Cause::InvalidRequest), ..Self::answered(Reason::NotHttpOnHttpPort, 400) }
     }
 
     pub(super) fn answered(reason: Reason, status: u16) -> Self {

@@ -2,6 +2,7 @@
 //! their steps.
 
 use crate::mesh::facts::ObjectKey;
+use crate::mesh::xds::virtual_host::is_valid;
 use crate::net::{Endpoint, Name};
 use crate::verdict::{Causes, Reason, Security};
 use smallvec::SmallVec;
@@ -188,6 +189,16 @@ pub enum Caveat {
     Missing(String),
     /// A route depends on what is never read (path, headers).
     UnseenMatch { virtual_service: ObjectKey },
+}
+
+impl Sends {
+    /// HTTP without a Host, or with one that Envoy does not take.
+    pub(super) fn is_invalid_request(&self) -> bool {
+        match self {
+            Sends::Http { host: Known::Yes(host), .. } => !host.as_deref().is_some_and(is_valid),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Cluster {

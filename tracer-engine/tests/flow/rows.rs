@@ -137,6 +137,23 @@ fn no_observed_row_is_left_out() {
     }
 }
 
+/// No configuration foresees it: the request itself was of no use to a proxy, which said so and went no further.
+#[test]
+fn a_request_that_a_proxy_does_not_take() {
+    let cluster = cluster().headless("search/web", &[("es-0", "10.244.1.20")], &[("http", 9200, 9200)]);
+    for status in [400, 431] {
+        let mut lab = Lab::new(cluster.clone());
+        let mut app = lab.captured(FROM, "10.244.1.20:9200");
+        lab.wire.says(&mut app, By::Client, &says::http("web.search"));
+        lab.wire.says(&mut app, By::Server, &says::own_answer(status));
+        lab.wire.fin(&app, By::Server);
+        let records = lab.seen_by(&[FROM]);
+        let [flow] = flows(&records)[..] else { panic!("{records:#?}") };
+        let named = (flow.verdict.reason, flow.verdict.cause());
+        assert_eq!(named, (Some(Reason::NotHttpOnHttpPort), Some(Cause::InvalidRequest)), "{status}: {flow:#?}");
+    }
+}
+
 /// A pod that a proxy was not told of yet is dialled in plaintext, and refused; told of, it would not be.
 #[test]
 fn endpoint_too_new() {

@@ -1,9 +1,9 @@
 //! Section 5, S4: virtual hosts, their names, and what VirtualServices make of them.
 
 use crate::mesh::{Mesh, call, http, route, to};
-use tracer_engine::mesh::facts::{ExportTo, HttpMatch, HttpRoute, ServiceKind, StringMatch};
+use tracer_engine::mesh::facts::{ExportTo, HttpMatch, HttpRoute, MtlsMode, ServiceKind, StringMatch};
 use tracer_engine::net::Ktime;
-use tracer_engine::verdict::Reason;
+use tracer_engine::verdict::{Cause, Reason};
 use tracer_engine::walk::outcome::{Call, Caveat, Known, Sends};
 use tracer_engine::walk::walk;
 
@@ -222,6 +222,56 @@ fn hosts_that_nobody_should_send_do_no_harm() {
     for host in ["", ".", "..", ":", "*", "*.es.app", "[::", "[fd00::1]:x", "a:b:c", "\u{130}.app", "999999999999.1"] {
         assert_eq!(mesh.ask("app/client", "10.0.0.2:9200", http(host)).len(), 1, "{host:?}");
     }
-    let nothing = Sends::Http { http2: true, host: Known::Yes(None) };
-    assert_eq!(mesh.reason("app/client", "10.0.0.2:9200", nothing), Reason::PlaintextToStrict);
+}
+
+/// Each as Envoy 1.40 answered it under REGISTRY_ONLY: 200, 502 or 400.
+#[test]
+fn odd_hosts_are_read_as_envoy_reads_them() {
+    let mut mesh = shared();
+    mesh.registry_only();
+    let answer = |sends: Sends| mesh.one("app/client", "10.0.0.2:9200", sends).path.proxy_answers;
+    for routed in ["es.app:", "es.app:http", "es.app:99999", "ES.APP:9200", "es.app.svc.cluster.local.:9200"] {
+        assert_eq!(answer(http(routed)), None, "{routed:?}");
+    }
+    for unknown in [
+        "es.app.svc.cluster.local..",
+        "es.app.",
+        "[fd00::1]:9200",
+        "fd00::1",
+        "es.app,es.app",
+        "user@es.app",
+        "a_b",
+        "*",
+        "%65s.app",
+        ":80",
+        "@",
+        ".",
+        "[]",
+        "[fd00::1",
+    ] {
+        assert_eq!(answer(http(unknown)), Some(502), "{unknown:?}");
+    }
+    let invalid =
+        ["a b", "es.app/x", "es.app\0", "caf\u{e9}", "es.app\u{fffd}", "es#", "a<b", "a\\b", "{es}", "es`", "\"es\""];
+    for invalid in invalid.map(http).into_iter().chain([http(""), Sends::Http { http2: true, host: Known::Yes(None) }])
+    {
+        let outcome = mesh.one("app/client", "10.0.0.2:9200", invalid.clone());
+        let said = (outcome.reason, outcome.causes[..].to_vec(), outcome.path.proxy_answers);
+        assert_eq!(said, (Reason::NotHttpOnHttpPort, vec![Cause::InvalidRequest], Some(400)), "{invalid:?}");
+    }
+}
+
+/// The destination's own codec refuses it where no proxy stands before the client; a TCP port takes any bytes.
+#[test]
+fn an_invalid_host_without_a_proxy_of_its_own_is_refused_at_the_destination() {
+    let mut mesh = shared();
+    mesh.peer("istio-system", MtlsMode::Permissive);
+    let ask = |mesh: &Mesh| mesh.causes("legacy/plain", "10.0.0.2:9200", http("a b"));
+    assert_eq!(ask(&mesh), (Reason::NotHttpOnHttpPort, vec![Cause::InvalidRequest]));
+    mesh.peer("istio-system", MtlsMode::Strict);
+    assert_eq!(ask(&mesh).0, Reason::PlaintextToStrict);
+    mesh.peer("istio-system", MtlsMode::Permissive);
+    mesh.headless("app/es", &[("tcp", 9200)], &["app/db-0"]);
+    mesh.vip("app/web", "10.96.0.1", &[("tcp", 9200)], &["app/db-0"]);
+    assert_eq!(ask(&mesh).0, Reason::SourceUncaptured);
 }

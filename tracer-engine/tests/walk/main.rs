@@ -3,6 +3,7 @@
 mod ambient;
 mod capture;
 mod causes;
+mod delegates;
 mod destination;
 mod hosts;
 mod index;

@@ -322,7 +322,7 @@ pub(crate) fn to(host: &str, port: Option<u16>) -> Destination {
 }
 
 pub(crate) fn route(destination: Destination) -> HttpRoute {
-    HttpRoute { name: "".into(), matches: Vec::new(), route: vec![destination], answers: false }
+    HttpRoute { name: "".into(), matches: Vec::new(), route: vec![destination], answers: false, delegate: None }
 }
 
 pub(crate) fn mesh_config(revision: &str) -> MeshConfig {

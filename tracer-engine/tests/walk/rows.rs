@@ -149,6 +149,7 @@ const ROWS: &[Row] = {
         (R::TlsWithoutMeshCertificate, Some(C::AppTls), || ask(|_| {}, POD, hello("a"))),
         (R::TlsWithoutMeshCertificate, Some(C::DestinationRule), || ask(|m| rule(m, ClientTlsMode::Simple), POD, Sends::Other)),
         (R::TlsToHttpPort, None, || ask(|m| { headless("http")(m); open(m); }, POD, hello("a"))),
+        (R::NotHttpOnHttpPort, Some(C::InvalidRequest), || ask(headless("http"), POD, http("a b"))),
         (R::NotHttpOnHttpPort, None, || ask(|m| { headless("http")(m); open(m); }, POD, Sends::Other)),
         (R::IdentityMismatch, None, || ask(|m| {
             m.pod_with("app/other-0", "10.0.0.5", |p| p.service_account = "other".into()).headless("app/other", &[("http", 9000)], &["app/other-0"]);

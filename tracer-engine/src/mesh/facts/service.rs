@@ -57,6 +57,21 @@ pub enum ExportTo {
     Namespaces(Vec<Name>),
 }
 
+impl ExportTo {
+    /// How visible an object of `owner` is in `to`: 0 private, 1 exported there by name, 2 public.
+    pub(crate) fn rank(&self, owner: &str, to: &str) -> Option<u8> {
+        match self {
+            ExportTo::All => Some(2),
+            ExportTo::Nobody => None,
+            ExportTo::OwnNamespace => (owner == to).then_some(0),
+            ExportTo::Namespaces(named) => {
+                let private = owner == to && named.iter().any(|name| &**name == "." || &**name == to);
+                if private { Some(0) } else { named.iter().any(|name| &**name == to).then_some(1) }
+            }
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub struct EndpointSlice {
     pub key: ObjectKey,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 pub struct VirtualService {
     pub key: ObjectKey,
     pub created: Timestamp,
+    /// None: a delegate, whose routes count only where another VirtualService hands requests on to it.
     pub hosts: Vec<Name>,
     /// Empty: `mesh`.
     pub gateways: Vec<Name>,
@@ -25,6 +26,8 @@ pub struct HttpRoute {
     pub route: Vec<Destination>,
     /// `redirect` or `directResponse`: the proxy answers itself.
     pub answers: bool,
+    /// The VirtualService whose routes stand in this one's place.
+    pub delegate: Option<ObjectKey>,
 }
 
 /// Everything named must match. What a first payload does not keep (path, headers, method) is kept only as far as

@@ -2,11 +2,10 @@
 
 use super::Index;
 use super::host::resolve_short_name;
-use crate::mesh::facts::{DestinationRule, Fact, Kind, ObjectKey, Pod, VirtualService};
+use crate::mesh::facts::{DestinationRule, ExportTo, Fact, Kind, ObjectKey, Pod};
 use crate::mesh::index::namespaced::Policy;
 use crate::net::{Ktime, Name};
 use rustc_hash::FxHashMap as HashMap;
-use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -15,7 +14,9 @@ impl Index {
     pub(super) fn upsert(&mut self, at: Ktime, fact: &Fact) -> bool {
         match fact {
             Fact::Namespace(namespace) => put(&mut self.namespaces, &namespace.name, namespace),
-            Fact::MeshConfig(config) => put(&mut self.mesh_configs, &config.revision, config),
+            Fact::MeshConfig(config) => {
+                put(&mut self.mesh_configs, &config.revision, config) && self.merge_routes_again()
+            }
             Fact::Node(node) => {
                 if self.nodes.get(&node.name) == Some(node) {
                     return false;
@@ -42,20 +43,7 @@ impl Index {
                 hosts.insert(&host, &rule, |a, b| a.seniority() < b.seniority());
                 true
             }
-            Fact::VirtualService(service) => {
-                let Some((service, replaced)) = self.virtual_services.upsert(service) else { return false };
-                if let Some(replaced) = &replaced {
-                    self.forget_routes(replaced);
-                }
-                for host in &service.hosts {
-                    let host = resolve_short_name(host, &service.key.namespace);
-                    self.virtual_hosts.insert(&host, &service, |a, b| a.seniority() < b.seniority());
-                }
-                for host in leads_to(&service) {
-                    self.routes_to.insert(&host, &service, |a, b| a.seniority() < b.seniority());
-                }
-                true
-            }
+            Fact::VirtualService(service) => self.routes.upsert(service, &self.virtual_services_shown_to()),
         }
     }
 
@@ -63,7 +51,7 @@ impl Index {
     pub(super) fn remove(&mut self, at: Ktime, kind: Kind, key: &ObjectKey) -> bool {
         match kind {
             Kind::Namespace => self.namespaces.remove(&key.name).is_some(),
-            Kind::MeshConfig => self.mesh_configs.remove(&key.name).is_some(),
+            Kind::MeshConfig => self.mesh_configs.remove(&key.name).is_some() && self.merge_routes_again(),
             Kind::Node => self.remove_node(&key.name),
             Kind::Pod => {
                 let Some(pods) = self.pods.get_mut(&key.namespace) else { return false };
@@ -83,9 +71,7 @@ impl Index {
             Kind::DestinationRule => {
                 self.destination_rules.remove(key).inspect(|rule| self.forget_rule(rule)).is_some()
             }
-            Kind::VirtualService => {
-                self.virtual_services.remove(key).inspect(|service| self.forget_routes(service)).is_some()
-            }
+            Kind::VirtualService => self.routes.remove(key, &self.virtual_services_shown_to()),
         }
     }
 
@@ -117,21 +103,15 @@ impl Index {
         }
     }
 
-    fn forget_routes(&mut self, service: &Arc<VirtualService>) {
-        for host in &service.hosts {
-            self.virtual_hosts.remove(&resolve_short_name(host, &service.key.namespace), service);
-        }
-        for host in leads_to(service) {
-            self.routes_to.remove(&host, service);
-        }
+    /// Whether a delegate is seen depends on it.
+    fn merge_routes_again(&mut self) -> bool {
+        self.routes.merge_again(None, &self.virtual_services_shown_to());
+        true
     }
-}
 
-/// Every host that one of its routes leads to, once.
-fn leads_to(service: &VirtualService) -> BTreeSet<Name> {
-    let http = service.http.iter().flat_map(|route| &route.route);
-    let l4 = service.tcp.iter().chain(&service.tls).flat_map(|route| &route.route);
-    http.chain(l4).map(|to| resolve_short_name(&to.host, &service.key.namespace)).collect()
+    fn virtual_services_shown_to(&self) -> ExportTo {
+        self.mesh_config(None).default_virtual_service_export_to.clone()
+    }
 }
 
 fn put<K: Hash + Eq + Clone, V: PartialEq + Clone>(map: &mut HashMap<K, V>, key: &K, value: &V) -> bool {

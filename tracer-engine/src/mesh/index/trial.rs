@@ -37,7 +37,7 @@ impl Index {
             }
             Kind::DestinationRule => self.destination_rules.get(&key).map(|rule| Fact::DestinationRule(owned(rule))),
             Kind::Sidecar => self.sidecars.get(&key).map(|sidecar| Fact::Sidecar(owned(sidecar))),
-            Kind::VirtualService => self.virtual_services.get(&key).map(|service| Fact::VirtualService(owned(service))),
+            Kind::VirtualService => self.routes.get(&key).map(|service| Fact::VirtualService(owned(service))),
             Kind::AuthorizationPolicy => {
                 self.authorization_policies.get(&key).map(|policy| Fact::AuthorizationPolicy(owned(policy)))
             }

@@ -21,13 +21,15 @@ pub(crate) enum VirtualHost<'a> {
     None,
 }
 
-/// A Host as Envoy compares it: without port, in lower case.
+/// `HeaderUtility::authorityIsValid`: Envoy answers a request with any other Host with 400, as one without.
+pub(crate) fn is_valid(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#/<>?\\^`{|}".contains(&byte))
+}
+
+/// A Host as Envoy compares it: without port, whatever stands there, and in lower case (`HeaderUtility::getPortStart`).
 pub(crate) fn normalized(host: &str) -> String {
-    let end = host.rfind(':').filter(|at| {
-        let digits = &host[at + 1..];
-        let literal = host.starts_with('[') && !host[..*at].ends_with(']');
-        !literal && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let literal = host.rfind(']');
+    let end = host.rfind(':').filter(|at| literal.is_none_or(|end| end < *at));
     host[..end.unwrap_or(host.len())].to_ascii_lowercase()
 }
 

@@ -123,6 +123,9 @@ pub(super) const TABLE: &[Row] = table! {
     NotHttpOnHttpPort:
         "The Service declares the port as HTTP, but what arrived there was not HTTP, so the proxy answered 400 and closed."
         "Name the Service port by what is spoken on it (`tcp-...`), or set its appProtocol." Through,
+    NotHttpOnHttpPort / InvalidRequest:
+        "The request is HTTP that Envoy does not take (no Host, a Host with characters that no authority has, an unknown method, a malformed or oversized header), so a proxy answered it with 400 or 431 itself."
+        "Send one Host header with a name or an address and at most a port, and look at the request's method and headers.",
     IdentityMismatch:
         "The pod that was reached shows the certificate of a service account that the Service in the Host header does not have, so the client's proxy refused it."
         "Dial a pod of that very Service, or send the Host of the Service that the pod belongs to.",

@@ -21,6 +21,15 @@ impl<'a> Proxy<'_, 'a> {
             Sends::Http { host: Known::Yes(Some(host)), .. } => Some(host.clone()),
             _ => None,
         };
+        if trip.sends.is_invalid_request() {
+            let said = authority.as_deref().filter(|host| !host.is_empty());
+            trip.trail.step(
+                Place::SourceProxy,
+                || said.map_or_else(|| "no Host: 400".to_owned(), |host| format!("Host {host} is no authority: 400")),
+                || "Envoy's HTTP codec",
+            );
+            return ending::at_source(self.journey, trip, SourceEnd::invalid_request(), out);
+        }
         let host = authority.as_deref().map(virtual_host::normalized);
         let found = match chain {
             HttpChain::Own { service, port } => virtual_host::own(&self.scope, service, port),

@@ -2,7 +2,9 @@
 
 use crate::source::cluster::object;
 use crate::source::cluster::values::{Values, export_to, key, labels, name, names, some_name};
-use tracer_engine::mesh::facts::{Destination, HttpMatch, HttpRoute, L4Match, L4Route, StringMatch, VirtualService};
+use tracer_engine::mesh::facts::{
+    Destination, HttpMatch, HttpRoute, L4Match, L4Route, ObjectKey, StringMatch, VirtualService,
+};
 
 pub(in crate::source::cluster) fn lower(of: &object::VirtualService, to: &mut Values) -> VirtualService {
     let object::VirtualService { metadata, spec } = of;
@@ -13,20 +15,24 @@ pub(in crate::source::cluster) fn lower(of: &object::VirtualService, to: &mut Va
         hosts: names(hosts),
         gateways: names(gateways),
         export_to: export_to(exported.iter().map(String::as_str), &metadata.namespace),
-        http: http.iter().enumerate().map(|(at, route)| lower_http(route, at, to)).collect(),
+        http: http.iter().enumerate().map(|(at, route)| lower_http(route, at, &metadata.namespace, to)).collect(),
         tls: tls.iter().enumerate().map(|(at, route)| lower_l4(route, &format!("spec.tls[{at}]"), to)).collect(),
         tcp: tcp.iter().enumerate().map(|(at, route)| lower_l4(route, &format!("spec.tcp[{at}]"), to)).collect(),
     }
 }
 
-fn lower_http(of: &object::HttpRoute, at: usize, to: &mut Values) -> HttpRoute {
-    let object::HttpRoute { name: route_name, r#match, route, redirect, direct_response } = of;
+fn lower_http(of: &object::HttpRoute, at: usize, own: &str, to: &mut Values) -> HttpRoute {
+    let object::HttpRoute { name: route_name, r#match, route, redirect, direct_response, delegate } = of;
     let field = format!("spec.http[{at}]");
     HttpRoute {
         name: name(route_name),
         matches: r#match.iter().map(|m| lower_match(m, &field, to)).collect(),
         route: lower_route(route, &field, to),
         answers: redirect.is_some() || direct_response.is_some(),
+        delegate: delegate.as_ref().map(|object::Delegate { name: delegate, namespace }| ObjectKey {
+            namespace: name(if namespace.is_empty() { own } else { namespace }),
+            name: name(delegate),
+        }),
     }
 }
 

@@ -25,6 +25,11 @@ shapes! {
         route: Vec<RouteDestination>,
         redirect: Option<Present>,
         direct_response: Option<Present>,
+        delegate: Option<Delegate>,
+    }
+    Delegate {
+        name: String,
+        namespace: String,
     }
     HttpMatch {
         uri: Option<StringMatch>,

@@ -10,6 +10,10 @@ const MAX_HEADERS: usize = 100;
 /// Methods that are known without the rest of the request line, for a target too long for the bytes seen.
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
 
+/// As httparse numbers it. What says HTTP/1.0 is no HTTP for Envoy's inspector, unless `PILOT_HTTP10` is set, which no
+/// fact tells: it takes the TCP chain, and an HTTP codec refuses it.
+const HTTP_1_1: u8 = 1;
+
 /// How Envoy begins the bodies of its own answers.
 const CONNECT_ERROR: &[u8] = b"upstream connect error or disconnect/reset before headers";
 const CONNECTION_FAILURE: &[u8] = b"connection failure";
@@ -23,13 +27,33 @@ fn request(bytes: &[u8]) -> Option<Payload> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     // Cut off, or broken further on: what was read until there stands in `head`.
-    let _ = head.parse(bytes);
+    let whole = head.parse(bytes).is_ok_and(|parsed| parsed.is_complete());
     let known = head.method.is_some_and(|method| METHODS.contains(&method));
     let long_target = head.path.is_none() && known && bytes.iter().all(|byte| !matches!(byte, b'\r' | b'\n'));
-    if head.version.is_none() && !long_target {
+    if head.version != Some(HTTP_1_1) && !long_target {
         return None;
     }
-    Some(Payload::Http1 { host: find(head.headers, "host").and_then(name) })
+    let absolute = head.path.and_then(authority);
+    Some(Payload::Http1 { host: absolute.map(Name::from).or_else(|| host(head.headers, whole)) })
+}
+
+/// The authority of a target in absolute form, which wins over Host (RFC 9112, 3.2.2).
+fn authority(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    let is_http = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    rest.split(['/', '?', '#']).next().filter(|authority| is_http && !authority.is_empty())
+}
+
+/// What Envoy takes for Host: several are one, with a comma between; bytes that are no text stand there as U+FFFD, which
+/// no authority has. Empty where the head is `whole` and has none; `None` where that is not known, or where it has no
+/// value.
+fn host(headers: &[Header<'_>], whole: bool) -> Option<Name> {
+    let hosts = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+    let values: Vec<_> = hosts.map(|header| String::from_utf8_lossy(header.value)).collect();
+    match values[..] {
+        [] => whole.then(|| Name::from("")),
+        _ => Some(Name::from(values.join(","))).filter(|host| !host.is_empty()),
+    }
 }
 
 fn response(bytes: &[u8]) -> Option<HttpResponse> {
@@ -72,8 +96,4 @@ fn connect_error(rest: &[u8]) -> ResponseBody {
 
 fn find<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
     headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
-}
-
-fn name(value: &[u8]) -> Option<Name> {
-    std::str::from_utf8(value).ok().filter(|value| !value.is_empty()).map(Name::from)
 }

@@ -82,7 +82,30 @@ fn header_block(headers: &[(&str, &str)]) -> Vec<u8> {
 fn a_request_has_its_host() {
     assert_eq!(host(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").as_deref(), Some("web"));
     assert_eq!(host(b"POST /a HTTP/1.1\r\nX: y\r\nhost: web.shop:8080\r\n\r\n{}").as_deref(), Some("web.shop:8080"));
-    assert_eq!(host(b"PURGE /a HTTP/1.0\r\n\r\n"), None);
+    assert_eq!(host(b"PURGE /a HTTP/1.1\r\nA: b\r\n"), None, "it may still come");
+}
+
+/// What Envoy makes of them, so that the walk can ask the same question.
+#[test]
+fn odd_hosts_are_those_that_envoy_sees() {
+    let of = |head: &str| host(format!("GET / HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
+    assert_eq!(of("A: b").as_deref(), Some(""), "a whole head without one");
+    assert_eq!(of("Host:"), None);
+    assert_eq!(of("Host:\tWEB.shop:80\t").as_deref(), Some("WEB.shop:80"));
+    assert_eq!(of("Host: [fd00::1]:80").as_deref(), Some("[fd00::1]:80"));
+    assert_eq!(of("Host: web\r\nHost: web").as_deref(), Some("web,web"));
+    assert_eq!(host(b"GET / HTTP/1.1\r\nHost: caf\xe9\r\n\r\n").as_deref(), Some("caf\u{fffd}"));
+    let absolute = |target: &str| host(format!("GET {target} HTTP/1.1\r\nHost: b\r\n\r\n").as_bytes());
+    assert_eq!(absolute("http://web.shop:80/x?a://c").as_deref(), Some("web.shop:80"));
+    assert_eq!(absolute("/x?a=http://c/").as_deref(), Some("b"));
+    assert_eq!(absolute("ftp://web/").as_deref(), Some("b"));
+    assert_eq!(absolute("http:///").as_deref(), Some("b"));
+}
+
+/// Envoy's inspector takes HTTP/1.1 alone for HTTP, as Istio sets it up.
+#[test]
+fn http_1_0_is_other_bytes() {
+    assert_eq!(read(b"GET / HTTP/1.0\r\nHost: web\r\n\r\n"), Payload::Other);
 }
 
 #[test]
