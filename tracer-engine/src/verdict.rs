@@ -3,7 +3,7 @@
 
 mod texts;
 
-pub use texts::{Promise, Text, causes_of, dropped, rows, still_connecting, text, undetermined};
+pub use texts::{Promise, Text, causes_of, dropped, kernel_reasons, rows, still_connecting, text, undetermined};
 
 use crate::net::Name;
 use smallvec::SmallVec;

@@ -14,6 +14,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::kernel_side;
+use crate::reasons;
 use crate::shell;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -26,6 +27,7 @@ pub(crate) fn all(workspace: &Workspace) -> Tally {
     tally.item("rustfmt, kernel side", || formatted(kernel_side::cargo(workspace, "fmt")));
     walls::check(workspace, &mut tally);
     tally.item("cargo-deny", || deny(workspace));
+    tally.item("docs/reasons.md", || reasons::check(workspace));
     let deny_warnings = ["--", "--deny", "warnings"];
     tally.item("clippy", || {
         let clippy = ["clippy", "--quiet", "--keep-going", "--locked", "--workspace", "--all-targets"];

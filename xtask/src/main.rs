@@ -8,6 +8,7 @@ mod fuzz;
 mod kernel_side;
 mod lab;
 mod processes;
+mod reasons;
 mod setup;
 mod shell;
 mod tally;
@@ -60,7 +61,9 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Formatting, lints, licences, and the walls of ARCHITECTURE.md
+    /// Write docs/reasons.md anew from the engine's texts
+    Reasons,
+    /// Formatting, lints, licences, the walls of ARCHITECTURE.md, and whether docs/reasons.md is stale
     Check,
     /// Everything a change has to pass; the last line counts it
     Test {
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
             bench::kernel::kernel(&workspace, bench::kernel::Plan { pairs, connections }, json.as_deref())
         }
         Task::Fuzz { target, seconds } => fuzz::all(&workspace, seconds, target.as_deref()).map(tally::Tally::good),
+        Task::Reasons => reasons::write(&workspace).map(|()| true),
         Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
         Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };

@@ -4,8 +4,8 @@ use crate::{fact_as, facts, read, skipped};
 use std::time::Duration;
 use tracer_daemon::source::cluster::{IstioInstallation, read_facts};
 use tracer_engine::mesh::facts::{
-    ClientTls, ClientTlsMode, Delta, Destination, EntryPort, ExportTo, Fact, HttpMatch, HttpRoute, Kind, L4Match, LabelOperator,
-    Labels, Location, MeshConfig, MtlsMode, OutboundPolicy, Resolution, StringMatch, TrafficPolicy,
+    ClientTls, ClientTlsMode, Delta, Destination, EntryPort, ExportTo, Fact, HttpMatch, HttpRoute, Kind, L4Match,
+    LabelOperator, Labels, Location, MeshConfig, MtlsMode, OutboundPolicy, Resolution, StringMatch, TrafficPolicy,
 };
 
 fn labels(of: &[(&str, &str)]) -> Labels {

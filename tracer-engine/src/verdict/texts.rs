@@ -52,6 +52,11 @@ pub fn dropped(kernel: &str) -> Text {
     row.map_or_else(|| text(Reason::Dropped, None), |(_, text)| *text)
 }
 
+/// The kernel's own drop reasons that have a meaning of their own here, by the names of `enum skb_drop_reason`.
+pub fn kernel_reasons() -> impl Iterator<Item = (&'static str, Text)> {
+    DROPPED.iter().copied()
+}
+
 /// Every reason, by itself and with each cause that can be its most specific one.
 pub fn rows() -> impl Iterator<Item = (Reason, Option<Cause>, Text)> {
     TABLE.iter().copied()
