@@ -8,6 +8,7 @@ mod cargo_deny;
 pub(crate) mod cargo_fuzz;
 mod debian;
 mod envoy;
+mod kubernetes;
 mod rust_src;
 
 use std::fs;
@@ -20,6 +21,8 @@ use anyhow::{Context, Result};
 use crate::shell;
 use crate::workspace::Workspace;
 
+use self::kubernetes::Programs;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Part {
     /// Programs that make network namespaces and capture rules.
@@ -30,18 +33,25 @@ pub(crate) enum Part {
     Envoy,
     CargoDeny,
     CargoFuzz,
+    /// A real API server, to be watched.
+    KubernetesApi,
+    /// All of Kubernetes.
+    KubernetesNode,
+    IstioCrds,
     /// Other tracers, to measure against.
     BenchPrograms,
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 7] = [
+    pub(crate) const ALL: [Part; 9] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
         Part::Envoy,
         Part::CargoDeny,
         Part::CargoFuzz,
+        Part::KubernetesNode,
+        Part::IstioCrds,
         Part::BenchPrograms,
     ];
     pub(crate) const FUZZ: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoFuzz];
@@ -50,8 +60,15 @@ impl Part {
 
     pub(crate) const CHECK: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoDeny];
     pub(crate) const DEMO: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy];
-    pub(crate) const TEST: [Part; 5] =
-        [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy, Part::CargoDeny];
+    pub(crate) const TEST: [Part; 7] = [
+        Part::MeshPrograms,
+        Part::RustSrc,
+        Part::BpfLinker,
+        Part::Envoy,
+        Part::CargoDeny,
+        Part::KubernetesApi,
+        Part::IstioCrds,
+    ];
 
     /// Says what is missing, or `None` where there is nothing to do.
     fn missing(self, workspace: &Workspace) -> Option<String> {
@@ -62,6 +79,9 @@ impl Part {
             Part::Envoy => envoy::missing(workspace),
             Part::CargoDeny => cargo_deny::missing(workspace),
             Part::CargoFuzz => cargo_fuzz::missing(workspace),
+            Part::KubernetesApi => kubernetes::missing(workspace, Programs::Api),
+            Part::KubernetesNode => kubernetes::missing(workspace, Programs::Node),
+            Part::IstioCrds => kubernetes::crds_missing(workspace),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
         }
     }
@@ -74,6 +94,9 @@ impl Part {
             Part::Envoy => envoy::install(workspace),
             Part::CargoDeny => cargo_deny::install(workspace),
             Part::CargoFuzz => cargo_fuzz::install(workspace),
+            Part::KubernetesApi => kubernetes::install(workspace, Programs::Api),
+            Part::KubernetesNode => kubernetes::install(workspace, Programs::Node),
+            Part::IstioCrds => kubernetes::install_crds(workspace),
             Part::BenchPrograms => debian::install(&debian::BENCH),
         }
     }

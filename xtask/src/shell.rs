@@ -39,6 +39,13 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
     std::env::split_paths(&given).chain(["/usr/sbin", "/sbin"].map(PathBuf::from)).collect()
 }
 
+/// Where etcd and kube-apiserver lie, if the environment says so: the convention of envtest.
+pub(crate) fn kubebuilder_assets() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place of xtask that reads the environment")]
+    let named = std::env::var_os("KUBEBUILDER_ASSETS");
+    named.filter(|named| !named.is_empty()).map(PathBuf::from)
+}
+
 /// What `cargo run` tells xtask of the package xtask. A cargo that we start must not hear it: build scripts that listen
 /// to these names would run again each time, in turns with the cargo that a person starts.
 pub(crate) fn of_this_package() -> Vec<OsString> {

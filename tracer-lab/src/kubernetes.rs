@@ -1,0 +1,17 @@
+//! A real Kubernetes API: etcd and kube-apiserver on this machine, to be filled, killed, compacted and got in the way
+//! of. No controller runs and no kubelet: what is there is what a test put there, as it was written.
+
+mod api;
+mod assets;
+mod etcd;
+mod folder;
+mod identity;
+mod objects;
+mod process;
+mod server;
+
+pub use api::Api;
+pub use etcd::Etcd;
+pub use identity::{ServiceAccount, kubeconfig};
+pub use objects::{documents, istio_crds};
+pub use server::{ApiServer, Options};
