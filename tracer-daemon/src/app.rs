@@ -1,6 +1,7 @@
 //! The daemon: builds every part, joins them by bounded channels, and ends them in the order in which data flows:
 //! source, engine, sink. `main` says when.
 
+mod cluster;
 mod explain;
 mod facts;
 mod probes;
@@ -12,7 +13,7 @@ mod watch;
 
 use crate::clock::{self, Epoch};
 use crate::command::Failure;
-use crate::config::{Config, JournalConfig};
+use crate::config::{Config, FactsConfig, JournalConfig};
 use crate::lifecycle::{Ready, Stop};
 use crate::process;
 use crate::sink::http::{Answers, Listener};
@@ -20,8 +21,11 @@ use crate::sink::journal::Journal;
 use crate::sink::live::{self, Hub, Socket};
 use crate::sink::metrics;
 use crate::sink::wire::Origin;
+use crate::source::cluster::Change;
+use crate::source::cluster::watch::{Target, Watch as ClusterWatch};
 use crate::source::kernel::{Kernel, KernelConfig, KernelError};
 use crate::source::tape::TapeHeader;
+use cluster::ClusterPump;
 use facts::FactsPump;
 use probes::ProbePump;
 use scope::Scope;
@@ -45,7 +49,7 @@ const BATCHES: usize = 16;
 #[derive(Debug)]
 pub struct App {
     probes: Task<Result<(), KernelError>>,
-    facts: Task<()>,
+    facts: FactsPart,
     engine: Thread<()>,
     journal: Option<Thread<()>>,
     tape: Option<Thread<()>>,
@@ -53,6 +57,29 @@ pub struct App {
     http: Task<()>,
     hub: Arc<Hub>,
     watch: Arc<Watch>,
+}
+
+/// Whoever tells the facts.
+#[derive(Debug)]
+enum FactsPart {
+    Files(Task<()>),
+    Cluster(Thread<()>),
+}
+
+/// Facts from files are read before anything is attached: what is wrong with them is the caller's to mend.
+enum FactsOpened {
+    Files(FactsPump, Vec<Change>),
+    Cluster(Target, ClusterWatch),
+}
+
+impl FactsOpened {
+    /// What is known already.
+    fn known(&self) -> Vec<&Delta> {
+        match self {
+            FactsOpened::Files(_, first) => first.iter().map(|change| &change.delta).collect(),
+            FactsOpened::Cluster(..) => Vec::new(),
+        }
+    }
 }
 
 impl App {
@@ -98,10 +125,15 @@ impl App {
         let counts = journal.as_ref().map(Journal::counts);
         let watch = Watch::new(Arc::clone(&origin), release, board, ready.clone(), Arc::clone(&hub), counts);
 
-        let mut facts = FactsPump::open(&facts, istio).map_err(Failure::input)?;
-        let first = facts.load().map_err(Failure::input)?;
-        let known: Vec<&Delta> = first.iter().map(|change| &change.delta).collect();
-        let traced = Scope::first(&scope, &origin.node, &known);
+        let facts = match facts {
+            FactsConfig::Files(paths) => {
+                let mut files = FactsPump::open(&paths, istio.clone()).map_err(Failure::input)?;
+                let first = files.load().map_err(Failure::input)?;
+                FactsOpened::Files(files, first)
+            }
+            FactsConfig::Cluster { target, watch } => FactsOpened::Cluster(target, watch),
+        };
+        let traced = Scope::first(&scope, &origin.node, &facts.known());
         let mut kernel = Kernel::load(&KernelConfig { scope: traced, ..kernel }).map_err(Failure::unreached)?;
         let mut scope = Scope::new(&scope, Arc::clone(&origin.node));
         scope.attach(kernel.scope());
@@ -122,12 +154,22 @@ impl App {
         let (inputs, batches) = mpsc::channel(BATCHES);
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
         let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
-        // The engine is there and the channel is empty: this cannot wait. Sockets that were open before come after the
-        // facts that say whose they are, and before anything that happens to them.
-        let told = inputs.send(Message::Facts { changes: first, block: Some(facts_block) }).await;
-        if told.is_err() || inputs.send(Message::Events(open)).await.is_err() {
-            return Err(Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above")));
-        }
+        let ended = || Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above"));
+        let facts = match facts {
+            FactsOpened::Files(files, first) => {
+                // The engine is there and the channel is empty: this cannot wait.
+                let first = Message::Facts { changes: first, block: Some(facts_block) };
+                inputs.send(first).await.map_err(|_| ended())?;
+                FactsPart::Files(tokio::spawn(files.run(inputs.clone(), stop.clone())))
+            }
+            FactsOpened::Cluster(target, of) => {
+                let pump = ClusterPump::new(istio, inputs.clone(), Arc::clone(&watch), facts_block);
+                FactsPart::Cluster(pump.start(target, of, stop.clone()).await?)
+            }
+        };
+        // Sockets that were open before come before anything that happens to them, and where files say whose they are,
+        // after those.
+        inputs.send(Message::Events(open)).await.map_err(|_| ended())?;
 
         let status = {
             let watch = Arc::clone(&watch);
@@ -147,8 +189,8 @@ impl App {
             journal.as_ref().map_or("off", |_| "on")
         );
         Ok(Self {
-            probes: tokio::spawn(ProbePump::new(kernel, inputs.clone(), Arc::clone(&watch)).run(stop.clone())),
-            facts: tokio::spawn(facts.run(inputs, stop.clone())),
+            probes: tokio::spawn(ProbePump::new(kernel, inputs, Arc::clone(&watch)).run(stop.clone())),
+            facts,
             engine,
             journal,
             tape: tape_thread,
@@ -181,7 +223,10 @@ impl App {
                 }),
             );
         }
-        joined("facts", facts.await);
+        match facts {
+            FactsPart::Files(task) => joined("facts", task.await),
+            FactsPart::Cluster(thread) => ended("cluster", thread).await,
+        }
         ended("engine", engine).await;
         hub.close();
         for (part, thread) in [("journal", journal), ("tape", tape)] {

@@ -11,7 +11,7 @@ mod value;
 pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
 pub use observe::{Format, ObserveArgs, RecordSource};
-pub use run::{RunArgs, Scope, Switch};
+pub use run::{Pods, RunArgs, Scope, Switch};
 pub use value::{JournalSize, Since};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -83,6 +83,9 @@ pub enum Command {
     /// What the running daemon knows of itself: hooks, loss, age of facts, memory
     #[command(before_help = "  mesh-tracer status")]
     Status(StatusArgs),
+    /// The roles that `run --kube` needs, as YAML for kubectl apply
+    #[command(before_help = "  mesh-tracer rbac --revisions default,canary | kubectl apply -f -")]
+    Rbac(RbacArgs),
     /// Completions for bash, zsh, fish
     #[command(before_help = "  mesh-tracer completions bash > /etc/bash_completion.d/mesh-tracer")]
     Completions { shell: clap_complete::Shell },
@@ -93,6 +96,19 @@ pub struct CheckArgs {
     /// Are these readable facts? A file, a directory, or - for stdin; may be repeated
     #[arg(long, value_name = "FILE|DIR|-")]
     pub facts: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RbacArgs {
+    /// Where mesh-tracer runs
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "mesh-tracer")]
+    pub namespace: String,
+    /// Where istiod and its ConfigMaps are
+    #[arg(long, value_name = "NAMESPACE", default_value = "istio-system")]
+    pub istio_namespace: String,
+    /// Control plane revisions whose ConfigMap is read, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "default")]
+    pub revisions: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! What the daemon shall do: checked once, here, before anything is opened. The command line and the file are `cli`'s.
 
-use crate::cli::{RunArgs, Switch};
-use crate::sink::journal::Target;
+use crate::cli::{Pods, RunArgs, Switch};
+use crate::sink::journal;
 use crate::source::cluster::IstioInstallation;
+use crate::source::cluster::watch::{Pace, PodScope, Target, Watch};
 use crate::source::kernel::KernelConfig;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use tracer_engine::net::Name;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub node: Name,
-    pub facts: Vec<PathBuf>,
+    pub facts: FactsConfig,
     pub istio: IstioInstallation,
     pub kernel: KernelConfig,
     pub engine: tracer_engine::Config,
@@ -24,9 +25,16 @@ pub struct Config {
     pub socket: PathBuf,
 }
 
+/// Where facts come from.
+#[derive(Clone, Debug)]
+pub enum FactsConfig {
+    Files(Vec<PathBuf>),
+    Cluster { target: Target, watch: Watch },
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JournalConfig {
-    pub target: Target,
+    pub target: journal::Target,
     pub size: u64,
 }
 
@@ -41,9 +49,14 @@ pub enum ScopeConfig {
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(
-        "no facts are given: name what `kubectl get pods,services,... -o yaml` printed with --facts FILE, or a folder of such files"
+        "no facts are given: watch the cluster with --kube, or name what `kubectl get pods,services,... -o yaml` printed \
+         with --facts FILE"
     )]
     NoFacts,
+    #[error("--facts and --kube are given together: the cluster is told by one or by the other, leave one of them out")]
+    FactsTwice,
+    #[error("--pods node is given without --kube: files are read whole, leave it out")]
+    PodsOfFiles,
     #[error("--pod-cidr is given together with --scope all, which traces every address: leave one of them out")]
     CidrWithoutScope,
     #[error(
@@ -60,6 +73,10 @@ impl TryFrom<RunArgs> for Config {
     fn try_from(args: RunArgs) -> Result<Self, ConfigError> {
         let RunArgs {
             facts,
+            kube,
+            pods,
+            kubernetes_service_host,
+            kubeconfig,
             journal,
             journal_size,
             tape,
@@ -76,9 +93,6 @@ impl TryFrom<RunArgs> for Config {
             revisions,
             config: _,
         } = args;
-        if facts.is_empty() {
-            return Err(ConfigError::NoFacts);
-        }
         if verdict_deadline > stall_deadline {
             return Err(ConfigError::Deadlines { verdict: verdict_deadline, stall: stall_deadline });
         }
@@ -93,10 +107,26 @@ impl TryFrom<RunArgs> for Config {
             Some(name) => name,
             None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         };
+        let istio = IstioInstallation { namespace: istio_namespace, revisions };
+        let target = target(kube, kubernetes_service_host.is_some(), kubeconfig.is_some(), facts.is_empty());
+        let facts = match target {
+            Some(_) if !facts.is_empty() => return Err(ConfigError::FactsTwice),
+            None if facts.is_empty() => return Err(ConfigError::NoFacts),
+            None if pods == Pods::Node => return Err(ConfigError::PodsOfFiles),
+            None => FactsConfig::Files(facts),
+            Some(target) => {
+                let pods = match pods {
+                    Pods::All => PodScope::All,
+                    Pods::Node => PodScope::Node(node.clone()),
+                };
+                let watch = Watch { istio: istio.clone(), pods, pace: Pace::default(), streaming: true };
+                FactsConfig::Cluster { target, watch }
+            }
+        };
         Ok(Self {
             node: node.into(),
             facts,
-            istio: IstioInstallation { namespace: istio_namespace, revisions },
+            istio,
             kernel: KernelConfig { first_bytes, idle: idle_probes, ..KernelConfig::default() },
             engine: tracer_engine::Config {
                 verdict_deadline,
@@ -105,7 +135,7 @@ impl TryFrom<RunArgs> for Config {
                 ..tracer_engine::Config::default()
             },
             scope,
-            journal: journal.map(|path| JournalConfig { target: target(&path), size: journal_size.0 }),
+            journal: journal.map(|path| JournalConfig { target: journal_target(&path), size: journal_size.0 }),
             tape,
             listen,
             socket,
@@ -113,6 +143,17 @@ impl TryFrom<RunArgs> for Config {
     }
 }
 
-fn target(path: &Path) -> Target {
-    if path.as_os_str() == "-" { Target::Stdout } else { Target::File(path.to_owned()) }
+/// Which API server, if any. A context is one of a kubeconfig's; without one a pod's own ServiceAccount comes first, unless
+/// somebody set KUBECONFIG in that pod.
+fn target(kube: Option<String>, in_pod: bool, has_kubeconfig: bool, no_files: bool) -> Option<Target> {
+    match kube {
+        Some(context) if !context.is_empty() => Some(Target::Kubeconfig { file: None, context: Some(context) }),
+        Some(_) if !in_pod || has_kubeconfig => Some(Target::Kubeconfig { file: None, context: None }),
+        Some(_) => Some(Target::InCluster),
+        None => (in_pod && no_files).then_some(Target::InCluster),
+    }
+}
+
+fn journal_target(path: &Path) -> journal::Target {
+    if path.as_os_str() == "-" { journal::Target::Stdout } else { journal::Target::File(path.to_owned()) }
 }

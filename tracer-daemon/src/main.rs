@@ -10,10 +10,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
-use tracer_daemon::cli::{self, Cli, Command, GlobalArgs, ObserveArgs, StatusFormat, UsageError};
+use tracer_daemon::cli::{self, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, StatusFormat, UsageError};
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, Filters, Observe, Source};
 use tracer_daemon::command::{Answer, Failure, check, status};
+use tracer_daemon::source::cluster::IstioInstallation;
+use tracer_daemon::source::cluster::watch::Rbac;
 
 fn main() -> ExitCode {
     let Cli { global, command } = match Cli::from_env() {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             };
             asked(status::status(&args.socket, format, &mut stdout(&global)))
         }
+        Command::Rbac(args) => rbac(args),
         Command::Completions { shell } => completions(shell),
     };
     match ended {
@@ -70,6 +73,15 @@ fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
         let why = "the daemon closed the stream in the middle: it died, or this reader took nothing for too long";
         return Err(Failure::unreached(anyhow!(why)));
     }
+    Ok(Answer::Yes)
+}
+
+fn rbac(args: RbacArgs) -> Result<Answer, Failure> {
+    let RbacArgs { namespace, istio_namespace, revisions } = args;
+    let istio = IstioInstallation { namespace: istio_namespace, revisions };
+    let mut stdout = io::stdout().lock();
+    let manifest = Rbac { namespace, istio }.manifest();
+    stdout.write_all(manifest.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::output)?;
     Ok(Answer::Yes)
 }
 

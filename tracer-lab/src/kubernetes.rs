@@ -8,10 +8,12 @@ mod folder;
 mod identity;
 mod objects;
 mod process;
+mod proxy;
 mod server;
 
 pub use api::Api;
 pub use etcd::Etcd;
 pub use identity::{ServiceAccount, kubeconfig};
 pub use objects::{documents, istio_crds};
+pub use proxy::{Fault, Proxy};
 pub use server::{ApiServer, Options};

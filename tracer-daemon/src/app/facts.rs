@@ -1,8 +1,8 @@
 //! From facts files to the engine: once at start, and again whenever the files change.
 
-use super::thread::{Change, Message};
+use super::thread::Message;
 use crate::lifecycle::Stop;
-use crate::source::cluster::{FactsError, FileFacts, IstioInstallation, lower};
+use crate::source::cluster::{Change, FactsError, FileFacts, IstioInstallation};
 use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
@@ -21,8 +21,8 @@ impl FactsPump {
     pub(super) fn load(&mut self) -> Result<Vec<Change>, FactsError> {
         let mut changes = Vec::new();
         for event in self.files.load()? {
-            match lower(&event, &self.istio) {
-                Ok(delta) => changes.extend(delta.map(|delta| Change { event, delta })),
+            match Change::of(event, &self.istio) {
+                Ok(change) => changes.extend(change),
                 Err(error) => warn!("facts: {error}; the object is left out"),
             }
         }

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::lifecycle::BlockReady;
 use crate::sink::Told;
 use crate::sink::wire::{Answer, Text};
-use crate::source::cluster::ClusterEvent;
+use crate::source::cluster::{Change, Listed};
 use crate::source::tape::Recorded;
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use tracer_engine::explain::observed;
 use tracer_engine::input::Input;
-use tracer_engine::mesh::facts::Delta;
 use tracer_engine::net::Ktime;
 use tracer_engine::record::Record;
 use tracer_engine::socket::KernelEvent;
@@ -34,16 +33,11 @@ pub(super) enum Message {
         /// Readiness waits until the engine knows these.
         block: Option<BlockReady>,
     },
+    /// All that there is of one kind was told anew.
+    Listed(Listed),
     /// So many events were lost since this was last said.
     Lost(u64),
     Explain(Arc<Told>, oneshot::Sender<Text>),
-}
-
-/// What the cluster said, and what it means to the engine.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) event: ClusterEvent,
-    pub(super) delta: Delta,
 }
 
 #[derive(Debug)]
@@ -102,14 +96,12 @@ impl EngineThread {
                 }
             }
             Message::Facts { changes, block } => {
-                let at = clock::ktime();
-                self.told = self.told.max(at);
-                for Change { event, delta } in changes {
-                    self.scope.learn(at, &delta);
-                    self.record(|| Recorded::Cluster { at, event });
-                    self.tell(Input::Facts { at, delta });
-                }
+                self.learn(changes);
                 drop(block);
+            }
+            Message::Listed(listed) => {
+                let gone = Change::gone(&listed, self.engine.index());
+                self.learn(gone);
             }
             Message::Lost(count) => {
                 // Not now: what is due by now must not be judged before the loss is known.
@@ -127,6 +119,19 @@ impl EngineThread {
             }
         }
         self.sinks.flush(clock::ktime());
+    }
+
+    /// What is known already is no input: a list that is told anew changes nothing where nothing changed.
+    fn learn(&mut self, changes: Vec<Change>) {
+        let at = clock::ktime();
+        self.told = self.told.max(at);
+        for Change { event, delta } in changes {
+            if !self.engine.index().knows(&delta) {
+                self.scope.learn(at, &delta);
+                self.record(|| Recorded::Cluster { at, event });
+                self.tell(Input::Facts { at, delta });
+            }
+        }
     }
 
     /// The way of a flow that was told, by the facts as they are now.

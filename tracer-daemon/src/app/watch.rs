@@ -8,11 +8,13 @@ use crate::sink::journal::Counts;
 use crate::sink::live::Hub;
 use crate::sink::metrics::{Board, Stage};
 use crate::sink::wire::{EventCount, Facts, Hook, Memory, Origin, Records, Status, VERSION, kind_name};
+use crate::source::cluster::watch::{Pulse, Pulses, State, Watched};
+use crate::source::cluster::{ObjectKind, lower};
 use crate::source::kernel::{EventCounts, EventKind, FieldStatus, HookState, HookStatus};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tracer_engine::mesh::facts::Kind;
 use tracer_engine::net::Ktime;
@@ -31,6 +33,8 @@ pub(super) struct Watch {
     /// When the engine last moved, as `Ktime`.
     moved: AtomicU64,
     seen: Mutex<Seen>,
+    /// Of an API server's kinds; empty where facts come from files.
+    pulses: OnceLock<Pulses>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ struct Seen {
     events: Vec<EventCount>,
     untracked: u64,
     facts: BTreeMap<Kind, Known>,
+    watched: BTreeMap<Watched, State>,
+    unreadable: BTreeMap<Kind, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +68,8 @@ impl Watch {
     ) -> Arc<Self> {
         let moved = AtomicU64::new(clock::ktime().0);
         let seen = Mutex::default();
-        Arc::new(Self { origin, kernel, board, ready, hub, journal, made: AtomicU64::new(0), moved, seen })
+        let made = AtomicU64::new(0);
+        Arc::new(Self { origin, kernel, board, ready, hub, journal, made, moved, seen, pulses: OnceLock::new() })
     }
 
     pub(super) fn origin(&self) -> &Arc<Origin> {
@@ -149,20 +156,40 @@ impl Watch {
         self.with(|seen| seen.facts.insert(kind, Known { objects, synced, changed }));
     }
 
+    /// How the watch of a collection stands.
+    pub(super) fn watched(&self, watched: Watched, state: State) {
+        self.with(|seen| seen.watched.insert(watched, state));
+    }
+
+    /// An object of this kind could not be read.
+    pub(super) fn unreadable(&self, kind: Kind) {
+        let count = self.with(|seen| {
+            let count = seen.unreadable.entry(kind).or_default();
+            *count += 1;
+            *count
+        });
+        self.board.unreadable(kind, count);
+    }
+
+    pub(super) fn pulses(&self, pulses: Pulses) {
+        // Set once, by whoever watches.
+        let _ = self.pulses.set(pulses);
+    }
+
+    /// Shows what the API server says of itself, even if it says nothing.
+    pub(super) fn pulse(&self, epoch: Epoch) {
+        for (kind, pulse) in self.pulses.get().into_iter().flatten() {
+            if let Some(heard) = pulse.heard() {
+                self.board.heard(lower::kind(*kind), epoch.at(heard), pulse.bytes());
+            }
+        }
+    }
+
     pub(super) fn status(&self) -> Status {
         let now = clock::wall();
         let usage = Usage::now().unwrap_or_default();
-        let (hooks, events, untracked, facts) = self.with(|seen| {
-            let facts = seen.facts.iter().map(|(kind, known)| Facts {
-                kind: kind_name(*kind).to_owned(),
-                objects: known.objects as u64,
-                synced: known.synced,
-                age_seconds: Some(
-                    now.as_second().saturating_sub(known.changed.as_second()).try_into().unwrap_or_default(),
-                ),
-            });
-            (seen.hooks.clone(), seen.events.clone(), seen.untracked, facts.collect())
-        });
+        let (hooks, events, untracked) = self.with(|seen| (seen.hooks.clone(), seen.events.clone(), seen.untracked));
+        let facts = self.facts_status(now);
         Status {
             version: VERSION.to_owned(),
             program: concat!("mesh-tracer ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -180,6 +207,36 @@ impl Watch {
             records: self.records(),
             memory: Memory { rss_anon_bytes: usage.rss_anon, rss_bytes: usage.rss },
         }
+    }
+
+    fn facts_status(&self, now: Timestamp) -> Vec<Facts> {
+        let ago = |then: i64| now.as_second().saturating_sub(then).try_into().unwrap_or_default();
+        let time = clock::ktime();
+        let heard = |kind| {
+            let of = |(of, pulse): (&ObjectKind, &Arc<Pulse>)| (lower::kind(*of) == kind).then(|| pulse.heard())?;
+            Some(time.since(self.pulses.get()?.iter().find_map(of)?).as_secs())
+        };
+        self.with(|seen| {
+            let mut kinds: BTreeSet<Kind> = seen.facts.keys().copied().collect();
+            kinds.extend(seen.watched.keys().map(|watched| lower::kind(watched.kind)));
+            let of_kind = |kind| {
+                let known = seen.facts.get(&kind);
+                // Of several collections of one kind the one that is worst off is told.
+                let states = seen.watched.iter().filter(|(watched, _)| lower::kind(watched.kind) == kind);
+                let worst = states.max_by_key(|(_, state)| state.trouble().is_some());
+                Facts {
+                    kind: kind_name(kind).to_owned(),
+                    objects: known.map_or(0, |known| known.objects as u64),
+                    synced: known.is_some_and(|known| known.synced),
+                    age_seconds: known.map(|known| ago(known.changed.as_second())),
+                    state: worst.map(|(_, state)| state.code().to_owned()),
+                    why: worst.and_then(|(watched, state)| Some(format!("{watched}: {}", state.trouble()?))),
+                    heard_seconds: heard(kind),
+                    malformed: seen.unreadable.get(&kind).copied().unwrap_or_default(),
+                }
+            };
+            kinds.into_iter().map(of_kind).collect()
+        })
     }
 
     /// The last line of the log.

@@ -50,7 +50,7 @@ fn keys() -> Vec<String> {
     let command = Cli::command();
     let run = command.find_subcommand("run").map(|run| run.get_arguments().collect::<Vec<_>>()).unwrap_or_default();
     run.into_iter()
-        .filter(|argument| !argument.is_global_set())
+        .filter(|argument| !argument.is_global_set() && !argument.is_hide_set())
         .filter_map(|argument| argument.get_long())
         .filter(|long| !matches!(*long, "config" | "help" | "version"))
         .map(str::to_owned)

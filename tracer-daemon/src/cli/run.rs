@@ -13,6 +13,18 @@ pub struct RunArgs {
     /// What the cluster is: YAML or JSON as kubectl prints it; a file, a directory, or - for stdin; may be repeated
     #[arg(long, value_name = "FILE|DIR|-")]
     pub facts: Vec<PathBuf>,
+    /// The cluster as its API server tells it, by kubeconfig or, inside a pod, by its ServiceAccount: the default there
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub kube: Option<String>,
+    /// Which pods are watched. `node`: those of --node-name; of others is known what EndpointSlices say
+    #[arg(long, value_name = "PODS", default_value = "all")]
+    pub pods: Pods,
+    /// Set in every pod of a cluster
+    #[arg(long, hide = true, env = "KUBERNETES_SERVICE_HOST", value_name = "ADDR")]
+    pub kubernetes_service_host: Option<String>,
+    /// Which kubeconfig is read, as kubectl has it
+    #[arg(long, hide = true, env = "KUBECONFIG", value_name = "FILES")]
+    pub kubeconfig: Option<String>,
     /// Records as JSON lines: a file, or - for stdout
     #[arg(long, value_name = "FILE|-")]
     pub journal: Option<PathBuf>,
@@ -49,7 +61,8 @@ pub struct RunArgs {
     /// Where istiod and its ConfigMaps are
     #[arg(long, value_name = "NAMESPACE", default_value = "istio-system")]
     pub istio_namespace: String,
-    /// Control plane revisions whose ConfigMap counts, separated by commas; all if left out
+    /// Control plane revisions whose ConfigMap counts, separated by commas. Left out: all that --facts has; of an API
+    /// server the default one
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub revisions: Vec<String>,
     /// Attaches probes that do nothing: what attaching alone costs is measured by that
@@ -64,6 +77,12 @@ pub struct RunArgs {
 pub enum Scope {
     Pods,
     All,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Pods {
+    All,
+    Node,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -23,7 +23,8 @@ pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)
     }
     .and_then(|()| out.flush())
     .map_err(Failure::output)?;
-    let degraded = !status.ready || status.hooks.iter().any(|hook| !hook.attached);
+    let off = |facts: &Facts| facts.why.is_some();
+    let degraded = !status.ready || status.hooks.iter().any(|hook| !hook.attached) || status.facts.iter().any(off);
     Ok(if degraded { Answer::No } else { Answer::Yes })
 }
 
@@ -63,10 +64,14 @@ fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     if *untracked_sockets > 0 {
         writeln!(out, "sockets  {untracked_sockets} not followed: the kernel's table of sockets was full")?;
     }
-    for Facts { kind, objects, synced, age_seconds } in facts {
+    for Facts { kind, objects, synced, age_seconds, state, why, heard_seconds, malformed } in facts {
         let synced = if *synced { "" } else { ", not synced" };
-        let age = age_seconds.map(|seconds| format!(", changed {} ago", age(seconds))).unwrap_or_default();
-        writeln!(out, "facts    {kind}: {objects}{synced}{age}")?;
+        let ago = |what, seconds: &Option<u64>| seconds.map(|s| format!(", {what} {} ago", age(s))).unwrap_or_default();
+        let (changed, heard) = (ago("changed", age_seconds), ago("heard of", heard_seconds));
+        let malformed = if *malformed > 0 { format!(", {malformed} unreadable") } else { String::new() };
+        let state = state.as_ref().map(|state| format!(", {state}")).unwrap_or_default();
+        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        writeln!(out, "facts    {kind}: {objects}{synced}{changed}{heard}{malformed}{state}{why}")?;
     }
     writeln!(
         out,

@@ -7,11 +7,16 @@
 pub mod file;
 pub mod lower;
 pub mod object;
+pub mod watch;
 
+mod change;
 mod istio;
+mod listed;
 mod values;
 
+pub use change::Change;
 pub use file::{Facts, FactsError, FactsReport, FileFacts, Place, Remark, read_facts};
+pub use listed::{Keys, Listed};
 pub use lower::{LowerError, lower};
 pub use object::{ClusterEvent, Object, ObjectKind, ObjectRef};
 pub use values::BadValue;

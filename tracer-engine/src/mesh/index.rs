@@ -5,6 +5,7 @@ mod address;
 mod apply;
 mod endpoints;
 pub(crate) mod host;
+mod known;
 mod namespaced;
 mod routes;
 mod services;

@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::objects;
 
@@ -72,10 +73,14 @@ impl Api {
         self.ask("PUT", &path, "application/json", finalized.to_string()).await?.object().map(drop)
     }
 
-    async fn ask(&self, method: &str, path: &str, content_type: &str, body: String) -> Result<Answer> {
+    pub(super) async fn connect(&self) -> Result<TlsStream<TcpStream>> {
         let tls = TlsConnector::from(Arc::new(trusting(&self.ca)?));
         let stream = TcpStream::connect(&self.address).await.with_context(|| format!("no API at {}", self.address))?;
-        let stream = tls.connect(ServerName::try_from("127.0.0.1")?, stream).await?;
+        Ok(tls.connect(ServerName::try_from("127.0.0.1")?, stream).await?)
+    }
+
+    async fn ask(&self, method: &str, path: &str, content_type: &str, body: String) -> Result<Answer> {
+        let stream = self.connect().await?;
         let (mut http, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let request = Request::builder()

@@ -91,6 +91,12 @@ impl ApiServer {
         Ok(())
     }
 
+    /// Waits until a token that was made void is refused: the server remembers for ten seconds whom it let in.
+    pub async fn refuses(&self, token: &str) -> Result<()> {
+        let api = self.api_with(token);
+        until("the token is void", async || Ok(api.get("/api").await?.status == 401)).await
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

@@ -20,6 +20,8 @@ pub struct Board {
     objects: Family<Kind, Gauge>,
     synced: Family<Kind, Gauge>,
     last_event: Family<Kind, Gauge<f64, AtomicU64>>,
+    unreadable: Family<Kind, Counter>,
+    received: Family<Kind, Counter>,
     records_lost: Family<Sink, Counter>,
 }
 
@@ -63,9 +65,22 @@ impl Board {
             objects: Family::default(),
             synced: Family::default(),
             last_event: Family::default(),
+            unreadable: Family::default(),
+            received: Family::default(),
             records_lost: Family::default(),
         };
-        let Self { events, attached, missed, run_seconds, objects, synced, last_event, records_lost } = board.clone();
+        let Self {
+            events,
+            attached,
+            missed,
+            run_seconds,
+            objects,
+            synced,
+            last_event,
+            unreadable,
+            received,
+            records_lost,
+        } = board.clone();
         registry.register("events", "Kernel events by how far they got: emitted = decoded + malformed + lost", events);
         registry.register("probe_attached", "1 while the probe is attached", attached);
         registry.register("probe_missed", "Times that the kernel could not run the probe", missed);
@@ -79,9 +94,20 @@ impl Board {
         registry.register("facts_synced", "1 once every object of this kind that existed at start is known", synced);
         registry.register_with_unit(
             "facts_last_event_timestamp",
-            "When facts of this kind last changed",
+            "When facts of this kind last changed or, of an API server, when it last said anything of them",
             Unit::Seconds,
             last_event,
+        );
+        registry.register(
+            "facts_unreadable",
+            "Objects that could not be read, each time that they were told",
+            unreadable,
+        );
+        registry.register_with_unit(
+            "facts_received",
+            "What the API server has sent of this kind",
+            Unit::Bytes,
+            received,
         );
         registry.register("records_lost", "Records that a sink could not take", records_lost);
         board
@@ -115,6 +141,17 @@ impl Board {
         self.objects.get_or_create(&labels).set(i64::try_from(objects).unwrap_or(i64::MAX));
         self.synced.get_or_create(&labels).set(synced.into());
         self.last_event.get_or_create(&labels).set(last_event.as_microsecond() as f64 / 1e6);
+    }
+
+    /// Of a kind that an API server tells.
+    pub fn heard(&self, kind: facts::Kind, heard: jiff::Timestamp, bytes: u64) {
+        let labels = Kind { kind: kind.code() };
+        self.last_event.get_or_create(&labels).set(heard.as_microsecond() as f64 / 1e6);
+        self.received.get_or_create(&labels).inner().store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn unreadable(&self, kind: facts::Kind, count: u64) {
+        self.unreadable.get_or_create(&Kind { kind: kind.code() }).inner().store(count, Ordering::Relaxed);
     }
 
     pub fn records_lost(&self, sink: &'static str, count: u64) {

@@ -55,6 +55,19 @@ pub struct Facts {
     pub synced: bool,
     /// Seconds since the last change.
     pub age_seconds: Option<u64>,
+    /// How the watch of them stands: `watching`, `listing`, `failing`, `forbidden`, `not-served`. `null`: they come from
+    /// files.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// What is wrong with it, and what to do.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Seconds since the API server last said anything of them, bookmarks included.
+    #[serde(default)]
+    pub heard_seconds: Option<u64>,
+    /// Objects that could not be read since the start, each time that they were told.
+    #[serde(default)]
+    pub malformed: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -76,7 +76,8 @@ fn key(object: &ObjectRef, istio: &IstioInstallation) -> Option<ObjectKey> {
     })
 }
 
-fn kind(of: ObjectKind) -> Kind {
+/// What the engine calls it.
+pub fn kind(of: ObjectKind) -> Kind {
     match of {
         ObjectKind::Namespace => Kind::Namespace,
         ObjectKind::Node => Kind::Node,

@@ -14,7 +14,7 @@ pub use security::*;
 pub use shape::{Annotations, IntOrString, LabelSelector, LabelSelectorRequirement, Metadata, OwnerReference};
 pub use virtual_service::*;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// One change of the cluster as a source tells it.
@@ -130,6 +130,26 @@ impl ObjectKind {
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
         Self::ALL.into_iter().find(|known| known.name() == kind && known.group() == group)
+    }
+}
+
+impl ObjectKind {
+    /// Reads an object of this kind into its own shape, so that nothing else of it is ever kept.
+    pub(super) fn decode<'de, D: Deserializer<'de>>(self, from: D) -> Result<Object, D::Error> {
+        Ok(match self {
+            ObjectKind::Namespace => Object::Namespace(Deserialize::deserialize(from)?),
+            ObjectKind::Node => Object::Node(Deserialize::deserialize(from)?),
+            ObjectKind::ConfigMap => Object::ConfigMap(Deserialize::deserialize(from)?),
+            ObjectKind::Service => Object::Service(Deserialize::deserialize(from)?),
+            ObjectKind::EndpointSlice => Object::EndpointSlice(Deserialize::deserialize(from)?),
+            ObjectKind::PeerAuthentication => Object::PeerAuthentication(Deserialize::deserialize(from)?),
+            ObjectKind::DestinationRule => Object::DestinationRule(Deserialize::deserialize(from)?),
+            ObjectKind::ServiceEntry => Object::ServiceEntry(Deserialize::deserialize(from)?),
+            ObjectKind::Sidecar => Object::Sidecar(Deserialize::deserialize(from)?),
+            ObjectKind::VirtualService => Object::VirtualService(Deserialize::deserialize(from)?),
+            ObjectKind::AuthorizationPolicy => Object::AuthorizationPolicy(Deserialize::deserialize(from)?),
+            ObjectKind::Pod => Object::Pod(Deserialize::deserialize(from)?),
+        })
     }
 }
 

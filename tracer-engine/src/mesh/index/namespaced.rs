@@ -54,6 +54,14 @@ impl<T: Policy + PartialEq + Clone> Namespaced<T> {
         self.of(&key.namespace).iter().find(|known| known.key() == key)
     }
 
+    pub(super) fn knows(&self, object: &T) -> bool {
+        self.get(object.key()).is_some_and(|known| **known == *object)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.by_namespace.values().flatten().map(|object| object.key())
+    }
+
     pub(super) fn of(&self, namespace: &str) -> &[Arc<T>] {
         self.by_namespace.get(namespace).map_or(&[], |objects| objects)
     }

@@ -43,6 +43,14 @@ impl Routes {
         self.told.get(key)
     }
 
+    pub(super) fn knows(&self, service: &VirtualService) -> bool {
+        self.told.knows(service)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.told.keys()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.told.len()
     }

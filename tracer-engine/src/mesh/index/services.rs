@@ -36,9 +36,20 @@ pub(crate) struct OnPort {
 }
 
 impl Services {
+    pub(super) fn knows_service(&self, service: &Service) -> bool {
+        self.facts.get(&service.key).is_some_and(|known| **known == *service)
+    }
+
+    pub(super) fn knows_entry(&self, entry: &ServiceEntry) -> bool {
+        let known = self.entries.get(&entry.key);
+        known.is_some_and(|known| {
+            known.iter().map(|known| &**known).eq(&RegistryService::of_entry(entry).collect::<Vec<_>>())
+        })
+    }
+
     /// Whether anything changed.
     pub(super) fn upsert_service(&mut self, service: &Service) -> bool {
-        if self.facts.get(&service.key).is_some_and(|known| **known == *service) {
+        if self.knows_service(service) {
             return false;
         }
         self.remove_service(&service.key);
@@ -74,6 +85,18 @@ impl Services {
 
     pub(super) fn fact(&self, key: &ObjectKey) -> Option<&Arc<Service>> {
         self.facts.get(key)
+    }
+
+    pub(super) fn has_entry(&self, key: &ObjectKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    pub(super) fn service_keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.kubernetes.keys()
+    }
+
+    pub(super) fn entry_keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.entries.keys()
     }
 
     pub(super) fn service_count(&self) -> usize {

@@ -49,6 +49,10 @@ impl Slices {
         true
     }
 
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.objects.keys()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.objects.len()
     }

@@ -198,20 +198,7 @@ impl<'de> DeserializeSeed<'de> for Decode<'_> {
             Plan::List(plans) => return from.deserialize_map(Items { plans, objects: self.objects }),
             Plan::Decode(kind) => kind,
         };
-        self.objects.push(match kind {
-            ObjectKind::Namespace => Object::Namespace(Deserialize::deserialize(from)?),
-            ObjectKind::Node => Object::Node(Deserialize::deserialize(from)?),
-            ObjectKind::ConfigMap => Object::ConfigMap(Deserialize::deserialize(from)?),
-            ObjectKind::Service => Object::Service(Deserialize::deserialize(from)?),
-            ObjectKind::EndpointSlice => Object::EndpointSlice(Deserialize::deserialize(from)?),
-            ObjectKind::PeerAuthentication => Object::PeerAuthentication(Deserialize::deserialize(from)?),
-            ObjectKind::DestinationRule => Object::DestinationRule(Deserialize::deserialize(from)?),
-            ObjectKind::ServiceEntry => Object::ServiceEntry(Deserialize::deserialize(from)?),
-            ObjectKind::Sidecar => Object::Sidecar(Deserialize::deserialize(from)?),
-            ObjectKind::VirtualService => Object::VirtualService(Deserialize::deserialize(from)?),
-            ObjectKind::AuthorizationPolicy => Object::AuthorizationPolicy(Deserialize::deserialize(from)?),
-            ObjectKind::Pod => Object::Pod(Deserialize::deserialize(from)?),
-        });
+        self.objects.push(kind.decode(from)?);
         Ok(())
     }
 }
