@@ -1,5 +1,6 @@
 //! `tracer-lab`: brings up a mesh on this machine, makes its calls, and is itself what runs inside the pods.
 
+mod api_server;
 mod exec;
 mod run;
 mod stage;
@@ -34,6 +35,8 @@ enum Command {
     Exec(exec::Exec),
     /// Remove what killed runs have left
     Clean,
+    /// A real Kubernetes API, until standard input ends
+    ApiServer(api_server::ApiServerArgs),
     /// Open and close connections on loopback as fast as it goes; says as JSON how fast that was
     Storm {
         #[arg(long, default_value_t = 200_000)]
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Storm { connections, rate } => tracer_lab::storm::run(connections, rate).and_then(|took| say(&took)),
         Command::PingPong { messages } => tracer_lab::stream::ping_pong(messages).and_then(|took| say(&took)),
         Command::Bulk { bytes } => tracer_lab::stream::bulk(bytes).and_then(|took| say(&took)),
+        Command::ApiServer(args) => args.run(),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
         Command::PodClient => client::run().map(|()| true),
