@@ -24,11 +24,14 @@ pub struct Record<const N: usize> {
 pub unsafe fn load<const N: usize>(ctx: &SkBuffContext, segment: Segment, to: *mut c_void) -> Option<u32> {
     let length = if segment.length > N as u32 { N as u32 } else { segment.length };
     // LLVM knows these bounds and would drop the check, the verifier does not and wants it: so LLVM has to forget them.
+    // And one less than the length is compared, not the length: below 6.8 the verifier learns nothing from `!= 0`.
+    let last = length.wrapping_sub(1);
     // SAFETY: a value on the stack.
-    let length = unsafe { core::ptr::read_volatile(&raw const length) };
-    if length == 0 || length > N as u32 {
+    let last = unsafe { core::ptr::read_volatile(&raw const last) };
+    if last >= N as u32 {
         return None;
     }
+    let length = last + 1;
     // SAFETY: the caller's promise; the verifier checks the bound too.
     let status = unsafe { bpf_skb_load_bytes(ctx.as_ptr(), segment.offset, to, length) };
     (status == 0).then_some(length)

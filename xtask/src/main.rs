@@ -5,22 +5,26 @@ mod bench;
 mod check;
 mod demo;
 mod fuzz;
+mod kernel_package;
 mod kernel_side;
 mod lab;
 mod processes;
 mod reasons;
 mod setup;
 mod shell;
+mod suite;
 mod tally;
 mod test;
+mod vm;
 mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
-use crate::setup::Part;
+use crate::setup::{Part, Series};
 use crate::workspace::Workspace;
 
 /// Work on mesh-tracer. Start with `cargo xtask demo`.
@@ -65,6 +69,21 @@ enum Task {
     Reasons,
     /// Formatting, lints, licences, the walls of ARCHITECTURE.md, and whether docs/reasons.md is stale
     Check,
+    /// The kernel tests on other kernels, each booted in an emulated machine of its own
+    Vm {
+        /// Which: `all` is every one but 5.10, which is too old and has to be refused in words
+        #[arg(long, default_value = "all", value_parser = kernels())]
+        kernel: Kernels,
+        /// Another kernel instead, in Debian packages that you have: image and modules may be apart
+        #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "kernel")]
+        deb: Vec<PathBuf>,
+        /// Show what `mesh-tracer check` says there instead
+        #[arg(long, conflicts_with = "args")]
+        check: bool,
+        /// For the test program, after `--`: a part of a test's name, --nocapture, ...
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// Everything a change has to pass; the last line counts it
     Test {
         /// Also what takes too long for every change
@@ -109,6 +128,14 @@ struct Figures {
     json: Option<PathBuf>,
 }
 
+#[derive(Clone)]
+struct Kernels(Vec<Series>);
+
+fn kernels() -> impl TypedValueParser<Value = Kernels> {
+    PossibleValuesParser::new(["6.1", "6.12", "7.x", "5.10", "all"])
+        .map(|name| Kernels(Series::named(&name).map_or(Series::SUPPORTED.to_vec(), |series| vec![series])))
+}
+
 fn main() -> ExitCode {
     let Args { task } = Args::parse();
     let workspace = Workspace::this();
@@ -125,6 +152,10 @@ fn main() -> ExitCode {
         }
         Task::Fuzz { target, seconds } => fuzz::all(&workspace, seconds, target.as_deref()).map(tally::Tally::good),
         Task::Reasons => reasons::write(&workspace).map(|()| true),
+        Task::Vm { kernel: Kernels(kernels), deb: debs, check, args } => {
+            let kernels = if debs.is_empty() { kernels } else { Vec::new() };
+            vm::run(&workspace, &vm::Request { kernels, debs, check, args })
+        }
         Task::Check => setup::ensure(&workspace, &Part::CHECK).map(|()| check::all(&workspace).good()),
         Task::Test { full } => Ok(test::all(&workspace, full).good()),
     };

@@ -8,7 +8,9 @@ mod cargo_deny;
 pub(crate) mod cargo_fuzz;
 mod debian;
 mod envoy;
+mod kernel;
 mod kubernetes;
+mod private_apt;
 mod rust_src;
 
 use std::fs;
@@ -18,6 +20,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+pub(crate) use self::kernel::Series;
 use crate::shell;
 use crate::workspace::Workspace;
 
@@ -40,10 +43,12 @@ pub(crate) enum Part {
     IstioCrds,
     /// Other tracers, to measure against.
     BenchPrograms,
+    Qemu,
+    Kernel(Series),
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 9] = [
+    pub(crate) const ALL: [Part; 13] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
@@ -53,6 +58,10 @@ impl Part {
         Part::KubernetesNode,
         Part::IstioCrds,
         Part::BenchPrograms,
+        Part::Qemu,
+        Part::Kernel(Series::V6_1),
+        Part::Kernel(Series::V6_12),
+        Part::Kernel(Series::V7),
     ];
     pub(crate) const FUZZ: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoFuzz];
     /// To compile both sides of mesh-tracer.
@@ -69,6 +78,8 @@ impl Part {
         Part::KubernetesApi,
         Part::IstioCrds,
     ];
+    /// For virtual machines, whose programs are this machine's; kernels are fetched one by one.
+    pub(crate) const VM: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Qemu];
 
     /// Says what is missing, or `None` where there is nothing to do.
     fn missing(self, workspace: &Workspace) -> Option<String> {
@@ -83,6 +94,8 @@ impl Part {
             Part::KubernetesNode => kubernetes::missing(workspace, Programs::Node),
             Part::IstioCrds => kubernetes::crds_missing(workspace),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
+            Part::Qemu => debian::missing(&debian::QEMU),
+            Part::Kernel(series) => kernel::missing(workspace, series),
         }
     }
 
@@ -98,6 +111,8 @@ impl Part {
             Part::KubernetesNode => kubernetes::install(workspace, Programs::Node),
             Part::IstioCrds => kubernetes::install_crds(workspace),
             Part::BenchPrograms => debian::install(&debian::BENCH),
+            Part::Qemu => debian::install(&debian::QEMU),
+            Part::Kernel(series) => kernel::install(workspace, series),
         }
     }
 }

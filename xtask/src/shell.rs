@@ -56,7 +56,12 @@ pub(crate) fn of_this_package() -> Vec<OsString> {
 }
 
 pub(crate) fn on_path(program: &str) -> bool {
-    search_path().iter().any(|folder| folder.join(program).is_file())
+    which(program).is_some()
+}
+
+/// Where a program lies.
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    search_path().into_iter().map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// Starts a stopwatch; what it gives back reads the seconds since.

@@ -1,14 +1,12 @@
 //! `cargo xtask test`: everything that a change has to pass, and one line at the end that says how it went.
 
-mod suite;
-
 use crate::check;
-use crate::setup::{self, Part};
+use crate::setup::{self, Part, Series};
 use crate::shell;
+use crate::suite::{self, Built, Suite};
 use crate::tally::Tally;
+use crate::vm;
 use crate::workspace::Workspace;
-
-use self::suite::Suite;
 
 /// With `full` also the tests marked `#[ignore = "full: ..."]`: the ones too long for every change.
 pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
@@ -18,13 +16,14 @@ pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
         Err(error) => failed("setup", &error),
     };
     let mut left_out = 0;
-    match suite::build(workspace) {
-        Ok(suites) => {
-            println!("ok      build of {} test programs", suites.len());
+    match suite::build(workspace, &[]) {
+        Ok(built) => {
+            println!("ok      build of {} test programs", built.suites.len());
             tally.passed += 1;
-            for suite in suites {
-                left_out += run(workspace, &suite, full, &mut tally);
+            for suite in &built.suites {
+                left_out += run(workspace, suite, full, &mut tally);
             }
+            left_out += other_kernels(workspace, &built, full, &mut tally);
         }
         Err(error) => tally += failed("build of the test programs", &error),
     }
@@ -52,6 +51,19 @@ fn run(workspace: &Workspace, suite: &Suite, full: bool, tally: &mut Tally) -> u
         }
         Err(error) => {
             *tally += failed(&suite.name, &error);
+            0
+        }
+    }
+}
+
+/// The kernel tests once more, on the oldest kernel and the newest; with `full` on those between them too.
+fn other_kernels(workspace: &Workspace, built: &Built, full: bool, tally: &mut Tally) -> usize {
+    println!("\n-- kernel tests in virtual machines");
+    let kernels = if full { &Series::SUPPORTED[..] } else { &Series::ENDS[..] };
+    match vm::test(workspace, built, kernels, full, tally) {
+        Ok(left_out) => left_out,
+        Err(error) => {
+            *tally += failed("kernel tests in virtual machines", &error);
             0
         }
     }

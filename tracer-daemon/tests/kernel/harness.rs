@@ -199,6 +199,20 @@ impl Trace {
     }
 }
 
+/// The running kernel's first two numbers.
+pub(crate) fn kernel_version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).expect("two numbers")
+}
+
+/// Asserts what a kernel brought: that it holds from that version on, and below it that it does not. A bound that is
+/// proved from one side only is wrong sooner or later.
+pub(crate) fn assert_since(version: (u32, u32), holds: bool, what: &str) {
+    let running = kernel_version();
+    assert_eq!(holds, running >= version, "{what}: since {version:?}, this is {running:?}");
+}
+
 /// Runs shell commands in this thread's namespace.
 pub(crate) fn sh(script: &str) {
     let status = Command::new("sh").args(["-ec", script]).status().expect("sh");
@@ -209,6 +223,14 @@ pub(crate) fn sh(script: &str) {
 pub(crate) fn black_hole() -> SocketAddr {
     sh("iptables -A INPUT -p tcp --dport 9 -j DROP");
     address("127.0.0.1:9")
+}
+
+/// For a test that holds thousands of sockets: a login shell's limit is 1024.
+pub(crate) fn allow_many_files() {
+    let most = libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 };
+    // SAFETY: the structure lives during the call.
+    let status = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) };
+    assert_eq!(status, 0, "setrlimit: {}", std::io::Error::last_os_error());
 }
 
 pub(crate) fn tcp4() -> Socket {

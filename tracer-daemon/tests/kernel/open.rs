@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use tracer_daemon::source::kernel::{EventKind, KernelConfig};
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace};
+use crate::harness::{Namespace, Trace, allow_many_files};
 
 fn found(trace: &Trace) -> Vec<(u16, u16)> {
     let all = trace.all(|change| matches!(change, SocketChange::Found));
@@ -55,10 +55,7 @@ async fn many_open_sockets_come_in_pages_and_none_is_missed() {
     let namespace = Namespace::new();
     let held = namespace.run(|| {
         // Every pair takes two descriptors of this process.
-        let most = libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 };
-        // SAFETY: the structure lives during the call.
-        let status = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) };
-        assert_eq!(status, 0, "setrlimit: {}", std::io::Error::last_os_error());
+        allow_many_files();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let to = listener.local_addr().expect("an address");
         let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);

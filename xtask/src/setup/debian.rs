@@ -20,6 +20,14 @@ pub(super) const MESH: [Program; 4] = [
     Program { name: "nsenter", package: "util-linux" },
 ];
 
+/// The emulator, and what a module or an ELF file is taken apart with on its way into a guest.
+pub(super) const QEMU: [Program; 4] = [
+    Program { name: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Program { name: "xz", package: "xz-utils" },
+    Program { name: "strip", package: "binutils" },
+    Program { name: "bash", package: "bash" },
+];
+
 pub(super) const BENCH: [Program; 2] =
     [Program { name: "tcplife", package: "libbpf-tools" }, Program { name: "tcpstates", package: "libbpf-tools" }];
 

@@ -15,6 +15,8 @@ pub(super) struct Types {
     strings: Range<usize>,
     /// Where each type begins in `bytes`; the first is type number 1.
     starts: Vec<u32>,
+    /// Those of them that are looked for by name, a seventh of all.
+    sought: Vec<u32>,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub(super) enum BtfError {
     #[error("type {id} has kind {kind}, which this version does not know")]
     UnknownKind { id: usize, kind: u32 },
 }
+
+/// A structure that was found by name.
+#[derive(Clone, Copy)]
+pub(super) struct Structure(Type);
 
 #[derive(Clone, Copy)]
 struct Type {
@@ -58,8 +64,15 @@ const DATASEC: u32 = 15;
 const DECL_TAG: u32 = 17;
 const TYPE_TAG: u32 = 18;
 const ENUM64: u32 = 19;
+/// Kinds that are looked for by name.
+const SOUGHT: [u32; 3] = [STRUCT, ENUM, TYPEDEF];
 /// `struct btf_type`
 const TYPE: usize = 12;
+/// A type of which only the number is kept: a FWD without a name.
+const LEFT_OUT: [u8; TYPE] = {
+    let [a, b, c, d] = (FWD << 24).to_ne_bytes();
+    [0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0]
+};
 /// Deeper nesting of anonymous structures than any kernel has: input that refers to itself ends here.
 const MAX_DEPTH: usize = 32;
 
@@ -74,20 +87,28 @@ impl Types {
         let types = section(&bytes, after, word(8)?, word(12)?)?;
         let strings = section(&bytes, after, word(16)?, word(20)?)?;
 
-        let mut starts = Vec::new();
+        let (mut starts, mut sought) = (Vec::new(), Vec::new());
         let mut at = types.start;
         while at < types.end {
             let ty = type_at(&bytes, at)?;
             starts.push(at as u32);
+            if SOUGHT.contains(&ty.kind) {
+                sought.push(at as u32);
+            }
             at = ty.body + ty.trailing().ok_or(BtfError::UnknownKind { id: starts.len(), kind: ty.kind })?;
         }
-        Ok(Self { bytes, strings, starts })
+        Ok(Self { bytes, strings, starts, sought })
+    }
+
+    /// To be asked once for all fields of it: each search walks all structures.
+    pub(super) fn structure(&self, name: &str) -> Option<Structure> {
+        self.find(STRUCT, name).map(Structure)
     }
 
     /// Where `path` (`__sk_common.skc_net`) lies in `structure`, in bytes. Members of anonymous structures and unions are
     /// their parent's, as in C. `None` where this kernel has no such field, or it is a bit field.
-    pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
-        let mut ty = self.find(STRUCT, structure)?;
+    pub(super) fn offset(&self, structure: Structure, path: &str) -> Option<u32> {
+        let Structure(mut ty) = structure;
         let mut bits = 0_u32;
         for name in path.split('.') {
             let (offset, of) = self.member(ty, name, MAX_DEPTH)?;
@@ -128,16 +149,15 @@ impl Types {
                 FUNC => functions,
                 _ => &[],
             };
-            let kept = wanted.iter().any(|wanted| wanted.as_bytes() == self.name(ty));
-            let (name, info, other) =
-                if kept { (strings.len() as u32, ty.kind << 24, ty.other) } else { (0, FWD << 24, 0) };
-            if kept {
-                strings.extend_from_slice(self.name(ty));
-                strings.push(0);
-            }
-            for word in [name, info, other] {
+            let Some(kept) = wanted.iter().find(|wanted| self.is(ty.name, wanted)) else {
+                types.extend_from_slice(&LEFT_OUT);
+                continue;
+            };
+            for word in [strings.len() as u32, ty.kind << 24, ty.other] {
                 types.extend_from_slice(&word.to_ne_bytes());
             }
+            strings.extend_from_slice(kept.as_bytes());
+            strings.push(0);
         }
         let mut out = self.bytes[..4].to_vec();
         for word in [HEADER as u32, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
@@ -149,8 +169,11 @@ impl Types {
     }
 
     fn find(&self, kind: u32, name: &str) -> Option<Type> {
-        let types = self.starts.iter().filter_map(|start| type_at(&self.bytes, *start as usize).ok());
-        types.into_iter().find(|ty| ty.kind == kind && self.name(*ty) == name.as_bytes())
+        debug_assert!(SOUGHT.contains(&kind));
+        self.sought.iter().find_map(|start| {
+            let ty = type_at(&self.bytes, *start as usize).ok()?;
+            (ty.kind == kind && self.is(ty.name, name)).then_some(ty)
+        })
     }
 
     /// Offset in bits and type of a member by name.
@@ -164,10 +187,10 @@ impl Types {
             let raw = u32_at(&self.bytes, at + 8).ok()?;
             // With the flag, the upper byte is a bit field's width: no field of ours is one.
             let (bits, width) = if of.flag { (raw & 0x00ff_ffff, raw >> 24) } else { (raw, 0) };
-            if self.string(member) == name.as_bytes() && width == 0 {
+            if self.is(member, name) && width == 0 {
                 return Some((bits, ty));
             }
-            if self.string(member).is_empty()
+            if self.is(member, "")
                 && let Some((inner, found)) =
                     self.resolve(ty).and_then(|anonymous| self.member(anonymous, name, depth - 1))
             {
@@ -190,8 +213,11 @@ impl Types {
         None
     }
 
-    fn name(&self, ty: Type) -> &[u8] {
-        self.string(ty.name)
+    /// Whether the string at `offset` is this one. Compared in place: it is asked a million times at a start.
+    fn is(&self, offset: u32, text: &str) -> bool {
+        let from = self.strings.start.saturating_add(offset as usize).min(self.strings.end);
+        let rest = self.bytes[from..self.strings.end].strip_prefix(text.as_bytes());
+        rest.is_some_and(|rest| matches!(rest, [] | [0, ..]))
     }
 
     fn string(&self, offset: u32) -> &[u8] {
@@ -223,13 +249,15 @@ fn section(bytes: &[u8], after: usize, offset: usize, length: usize) -> Result<R
 }
 
 fn type_at(bytes: &[u8], at: usize) -> Result<Type, BtfError> {
-    let info = u32_at(bytes, at + 4)?;
+    let words: &[u8; TYPE] = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(BtfError::CutOff(bytes.len()))?;
+    let [n0, n1, n2, n3, i0, i1, i2, i3, o0, o1, o2, o3] = *words;
+    let info = u32::from_ne_bytes([i0, i1, i2, i3]);
     Ok(Type {
-        name: u32_at(bytes, at)?,
+        name: u32::from_ne_bytes([n0, n1, n2, n3]),
         kind: (info >> 24) & 0x1f,
         flag: info >> 31 == 1,
         members: (info & 0xffff) as usize,
-        other: u32_at(bytes, at + 8)?,
+        other: u32::from_ne_bytes([o0, o1, o2, o3]),
         body: at + TYPE,
     })
 }

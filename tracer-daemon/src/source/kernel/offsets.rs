@@ -3,6 +3,7 @@
 //! Found in the kernel's own BTF at start and written into the probes' read-only globals before they are loaded. A
 //! field that this kernel lacks is a capability that is off, reported by name.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use aya::{Btf, Endianness};
@@ -104,8 +105,10 @@ impl Layout {
             .map_err(|error| no_btf(error.to_string()))?;
         let mut offsets = Vec::with_capacity(FIELDS.len());
         let mut missing = Vec::new();
+        let mut structures = BTreeMap::new();
         for Field { global, structure, path, without } in &FIELDS {
-            let offset = types.offset(structure, path);
+            let found = structures.entry(structure).or_insert_with(|| types.structure(structure));
+            let offset = found.and_then(|found| types.offset(found, path));
             offsets.push((*global, offset.unwrap_or(ABSENT)));
             match (offset, without) {
                 (Some(_), _) => {}

@@ -14,9 +14,11 @@ pub struct Reasons(Arc<[(u32, Name)]>);
 /// What the kernel calls it where it is a final ACK that meets a full accept queue; for a SYN it has no word.
 const LISTEN_OVERFLOW_NAME: &str = "TCP_LISTEN_OVERFLOW";
 
-/// Enumerations of drop reasons, and what their names begin with. Those of a subsystem are numbered apart.
-const ENUMS: [(&str, &str); 3] =
-    [("skb_drop_reason", "SKB_DROP_REASON_"), ("ovs_drop_reason", ""), ("mac80211_drop_reason", "")];
+/// Enumerations of drop reasons. Those of a subsystem are numbered apart.
+const ENUMS: [&str; 3] = ["skb_drop_reason", "ovs_drop_reason", "mac80211_drop_reason"];
+
+/// What names begin with: all but two have the longer one (SKB_CONSUMED, SKB_NOT_DROPPED_YET).
+const PREFIXES: [&str; 2] = ["SKB_DROP_REASON_", "SKB_"];
 
 /// What healthy connections have too, whatever else it may be a sign of: freed without a reason (the last ACK of a close,
 /// trap 5), a byte that was received before (keep-alive probes, a retransmission that was not needed), what was left in
@@ -36,9 +38,9 @@ const HARMLESS: [&str; 9] = [
 impl Reasons {
     pub(super) fn of_this_kernel(types: &Types) -> Self {
         let mut names: Vec<(u32, Name)> = Vec::new();
-        for (enumeration, prefix) in ENUMS {
+        for enumeration in ENUMS {
             for (name, number) in types.enumerators(enumeration) {
-                names.push((number, name.strip_prefix(prefix).unwrap_or(&name).into()));
+                names.push((number, bare(&name).into()));
             }
         }
         Self::new(names)
@@ -60,9 +62,9 @@ impl Reasons {
         }
     }
 
-    /// A bit for each number that is harmless on this kernel. 0 and 1 are none on any.
+    /// A bit for each number that is harmless on this kernel; 0 is on every one, whatever it is called there.
     pub(super) fn harmless(&self) -> [u64; 4] {
-        let mut bits = [0b11, 0, 0, 0];
+        let mut bits = [1, 0, 0, 0];
         for (number, name) in self.0.iter() {
             if HARMLESS.contains(&&**name)
                 && let Some(word) = bits.get_mut(*number as usize / 64)
@@ -72,6 +74,11 @@ impl Reasons {
         }
         bits
     }
+}
+
+/// `NO_SOCKET` of `SKB_DROP_REASON_NO_SOCKET`.
+fn bare(name: &str) -> &str {
+    PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -89,8 +96,16 @@ mod tests {
     #[test]
     fn what_is_harmless_has_another_number_on_each_kernel() {
         let bits = |number| Reasons::new(vec![(number, "TCP_OLD_SEQUENCE".into()), (9, "NO_SOCKET".into())]).harmless();
-        assert_eq!(bits(5), [0b10_0011, 0, 0, 0]);
-        assert_eq!(bits(64 + 7), [0b11, 1 << 7, 0, 0]);
-        assert_eq!(bits(5 << 16), [0b11, 0, 0, 0], "a subsystem's reasons are never taken for others");
+        assert_eq!(bits(5), [0b10_0001, 0, 0, 0]);
+        assert_eq!(bits(64 + 7), [1, 1 << 7, 0, 0]);
+        assert_eq!(bits(5 << 16), [1, 0, 0, 0], "a subsystem's reasons are never taken for others");
+    }
+
+    #[test]
+    fn number_one_is_a_drop_where_the_kernel_calls_it_one() {
+        let harmless = |one: &str| Reasons::new(vec![(1, bare(one).into())]).harmless()[0] & 0b10 != 0;
+        assert!(!harmless("SKB_DROP_REASON_NO_SOCKET"), "5.15 and 5.17");
+        assert!(harmless("SKB_DROP_REASON_NOT_SPECIFIED"), "6.1");
+        assert!(harmless("SKB_CONSUMED"), "6.3 and later");
     }
 }

@@ -65,20 +65,24 @@ fn socket() -> Image {
     image
 }
 
+fn offset(types: &Types, structure: &str, path: &str) -> Option<u32> {
+    types.offset(types.structure(structure)?, path)
+}
+
 #[test]
 fn a_field_is_found_through_anonymous_unions_and_typedefs() {
     let types = Types::parse(socket().bytes()).expect("an image");
-    assert_eq!(types.offset("sock", "sk_mark"), Some(0));
-    assert_eq!(types.offset("sock", "__sk_common"), Some(16));
-    assert_eq!(types.offset("sock", "__sk_common.skc_rcv_saddr"), Some(28));
+    assert_eq!(offset(&types, "sock", "sk_mark"), Some(0));
+    assert_eq!(offset(&types, "sock", "__sk_common"), Some(16));
+    assert_eq!(offset(&types, "sock", "__sk_common.skc_rcv_saddr"), Some(28));
 }
 
 #[test]
 fn a_field_that_the_kernel_lacks_is_none() {
     let types = Types::parse(socket().bytes()).expect("an image");
-    assert_eq!(types.offset("sock", "sk_cgrp_data"), None);
-    assert_eq!(types.offset("tcp_sock", "snd_una"), None);
-    assert_eq!(types.offset("sock", "sk_mark.counter"), None);
+    assert_eq!(offset(&types, "sock", "sk_cgrp_data"), None);
+    assert_eq!(offset(&types, "tcp_sock", "snd_una"), None);
+    assert_eq!(offset(&types, "sock", "sk_mark.counter"), None);
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn a_skeleton_keeps_the_numbers_of_what_it_keeps() {
     let skeleton = Types::parse(types.skeleton(&["btf_trace_tcp_probe".to_owned()], &[])).expect("an image");
     assert_eq!(skeleton.starts.len() as u32, image.count);
     let last = type_at(&skeleton.bytes, *skeleton.starts.last().expect("types") as usize).expect("a type");
-    assert_eq!((last.kind, skeleton.name(last)), (TYPEDEF, b"btf_trace_tcp_probe".as_slice()));
+    assert_eq!((last.kind, skeleton.string(last.name)), (TYPEDEF, b"btf_trace_tcp_probe".as_slice()));
     assert!(skeleton.find(STRUCT, "sock").is_none());
 }
 
@@ -104,7 +108,7 @@ fn a_kind_of_the_future_is_named() {
 fn a_structure_that_contains_itself_ends() {
     let mut image = Image::default();
     image.composite(STRUCT, "sock", &[("", 1, 0)]);
-    assert_eq!(Types::parse(image.bytes()).expect("an image").offset("sock", "sk_mark"), None);
+    assert_eq!(offset(&Types::parse(image.bytes()).expect("an image"), "sock", "sk_mark"), None);
 }
 
 proptest! {
@@ -119,8 +123,16 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = value;
         if let Ok(types) = Types::parse(bytes) {
-            let _ = types.offset("sock", "__sk_common.skc_rcv_saddr");
+            let _ = offset(&types, "sock", "__sk_common.skc_rcv_saddr");
             let _ = types.skeleton(&["btf_trace_tcp_probe".to_owned()], &[]);
         }
     }
+}
+
+#[test]
+fn a_name_that_only_begins_alike_is_another() {
+    let types = Types::parse(socket().bytes()).unwrap();
+    assert!(offset(&types, "sock", "__sk_common.skc_daddr").is_some());
+    assert_eq!(offset(&types, "soc", "__sk_common.skc_daddr"), None);
+    assert_eq!(offset(&types, "sock", "__sk_common.skc_dadd"), None);
 }

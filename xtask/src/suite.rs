@@ -1,5 +1,6 @@
 //! Test programs: built all at once by cargo, run one by one here, so that each is timed and a crash has a name.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +15,7 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) name: String,
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Tests run in their crate's folder, as under `cargo test`.
     folder: PathBuf,
 }
@@ -25,18 +26,36 @@ pub(crate) struct Outcome {
     pub(crate) left_out: usize,
 }
 
-pub(crate) fn build(workspace: &Workspace) -> Result<Vec<Suite>> {
+/// What cargo built.
+pub(crate) struct Built {
+    pub(crate) suites: Vec<Suite>,
+    /// Programs that the tests start, by name.
+    pub(crate) programs: BTreeMap<String, PathBuf>,
+}
+
+/// `only`: targets by name, as cargo takes them; none of them: all.
+pub(crate) fn build(workspace: &Workspace, only: &[&str]) -> Result<Built> {
     let mut cargo = workspace.cargo(&["test", "--locked", "--workspace", "--no-run"]);
-    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    cargo.args(only).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = cargo.output().context("cannot start cargo test")?;
     if !output.status.success() {
         bail!("cargo test --no-run ended with {}: see above", output.status);
     }
-    let suites = suites(&String::from_utf8_lossy(&output.stdout))?;
-    if suites.is_empty() {
+    let built = built(&String::from_utf8_lossy(&output.stdout))?;
+    if built.suites.is_empty() {
         bail!("cargo test --no-run built no test program");
     }
-    Ok(suites)
+    Ok(built)
+}
+
+impl Built {
+    pub(crate) fn suite(&self, name: &str) -> Result<&Suite> {
+        self.suites.iter().find(|suite| suite.name == name).with_context(|| format!("cargo built no {name}"))
+    }
+
+    pub(crate) fn program(&self, name: &str) -> Result<&Path> {
+        self.programs.get(name).map(PathBuf::as_path).with_context(|| format!("cargo built no program {name}"))
+    }
 }
 
 impl Suite {
@@ -64,19 +83,22 @@ impl Suite {
     }
 }
 
-/// The test programs among cargo's messages, in the order of the house: what everything stands on comes first.
-fn suites(messages: &str) -> Result<Vec<Suite>> {
+/// The programs among cargo's messages, those of tests in the order of the house: what everything stands on comes first.
+fn built(messages: &str) -> Result<Built> {
     let mut suites = Vec::new();
+    let mut programs = BTreeMap::new();
     for line in messages.lines() {
         let message: Value =
             serde_json::from_str(line).with_context(|| format!("cargo said what is not JSON: {line}"))?;
-        let Some(program) = message["executable"].as_str().filter(|_| message["profile"]["test"] == true) else {
+        let Some(program) = message["executable"].as_str() else { continue };
+        let target = message["target"]["name"].as_str().unwrap_or_default();
+        if message["profile"]["test"] != true {
+            programs.insert(target.to_owned(), PathBuf::from(program));
             continue;
-        };
+        }
         let manifest = Path::new(message["manifest_path"].as_str().context("an artifact without a manifest")?);
         let folder = manifest.parent().context("a manifest without a folder")?.to_path_buf();
         let package = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = message["target"]["name"].as_str().unwrap_or_default();
         let kind = message["target"]["kind"][0].as_str().unwrap_or_default();
         let name = if kind == "test" { format!("{package} tests/{target}") } else { format!("{package} {kind}") };
         suites.push(Suite { name, program: program.into(), folder });
@@ -86,11 +108,11 @@ fn suites(messages: &str) -> Result<Vec<Suite>> {
         crates.iter().position(|name| suite.folder.ends_with(name)).unwrap_or(crates.len())
     };
     suites.sort_by(|a, b| (floor(a), &a.name).cmp(&(floor(b), &b.name)));
-    Ok(suites)
+    Ok(Built { suites, programs })
 }
 
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; ..`, as libtest and its imitators end.
-fn result_line(line: &str) -> Option<Outcome> {
+pub(crate) fn result_line(line: &str) -> Option<Outcome> {
     let figures = line.trim_start().strip_prefix("test result: ")?.split_once(". ")?.1;
     let figure = |what: &str| figures.split("; ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok());
     let tally = Tally { passed: figure("passed")?, failed: figure("failed")? };
@@ -123,10 +145,12 @@ mod tests {
             artifact("tracer-engine", "lib", "tracer_engine", true),
             r#"{"reason":"build-finished","success":true}"#.to_owned(),
         ];
-        let found = suites(&messages.join("\n")).unwrap();
-        let names: Vec<_> = found.iter().map(|suite| suite.name.as_str()).collect();
+        let built = built(&messages.join("\n")).unwrap();
+        let names: Vec<_> = built.suites.iter().map(|suite| suite.name.as_str()).collect();
         assert_eq!(names, ["tracer-engine lib", "tracer-lab tests/mesh"]);
-        assert_eq!(found[0].folder, Path::new("/w/tracer-engine"));
+        assert_eq!(built.suites[0].folder, Path::new("/w/tracer-engine"));
+        assert_eq!(built.program("mesh-tracer").unwrap(), Path::new("/t/mesh-tracer"));
+        assert!(built.suite("tracer-daemon tests/kernel").is_err());
     }
 
     #[test]
