@@ -7,7 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
-use tracer_engine::mesh::facts::*;
+use tracer_engine::mesh::facts::{
+    Capture, Delta, EndpointSlice, Enrolment, Fact, InterceptionMode, Kind, Labels, Namespace, Node, ObjectKey, Pod,
+    Selection, Service, ServiceKind, ServicePort, SidecarProxy, SliceEndpoint, SlicePort, TargetPort, Timestamp,
+    Transport, Workload, WorkloadKind,
+};
 use tracer_engine::mesh::index::Index;
 use tracer_engine::net::{Ktime, Name};
 
@@ -63,7 +67,11 @@ fn main() {
         index.apply(Ktime(1), &Delta::Synced(kind));
         let held = HELD.load(Relaxed) - before;
         let each = held / count;
-        println!("{kind:?}: {count} hold {:.1} MB, {each} bytes each, {:?} to apply each", mb(held), took / count as u32);
+        println!(
+            "{kind:?}: {count} hold {:.1} MB, {each} bytes each, {:?} to apply each",
+            mb(held),
+            took / count as u32
+        );
     }
     println!("all facts: {:.1} MB", mb(HELD.load(Relaxed) - begun));
     look_up(&index);
@@ -131,7 +139,10 @@ fn service(number: u32) -> Fact {
         } else {
             ServiceKind::ClusterIp([IpAddr::from(vip)].into_iter().collect())
         },
-        ports: vec![port("http", 80, TargetPort::Name("http".into())), port("tcp-peer", 9300, TargetPort::Number(9300))],
+        ports: vec![
+            port("http", 80, TargetPort::Name("http".into())),
+            port("tcp-peer", 9300, TargetPort::Number(9300)),
+        ],
         selector: labels(&[("app", &app(number))]),
         export_to: None,
         waypoint: None,
@@ -147,8 +158,7 @@ fn slice(number: u32) -> Fact {
         pod: Some(ObjectKey { namespace: team(number).into(), name: pod_name(pod).into() }),
         node: Some(node_name(pod % NODES)),
     });
-    let port =
-        |name: &str, port: u16| SlicePort { name: name.into(), port: Some(port), transport: Transport::Tcp };
+    let port = |name: &str, port: u16| SlicePort { name: name.into(), port: Some(port), transport: Transport::Tcp };
     Fact::EndpointSlice(EndpointSlice {
         key: ObjectKey { namespace: team(number).into(), name: format!("{}-{:05x}", app(number), number).into() },
         service: Some(app(number).into()),

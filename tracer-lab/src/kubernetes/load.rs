@@ -133,9 +133,10 @@ impl Load {
 
     fn pod_name(self, number: u32) -> String {
         let (service, ordinal) = (number % self.services, number / self.services);
-        match service < self.headless {
-            true => format!("{}-{ordinal}", app(service)),
-            false => format!("{}-{}-{}", app(service), hash(service), &hash(number)[..5]),
+        if service < self.headless {
+            format!("{}-{ordinal}", app(service))
+        } else {
+            format!("{}-{}-{}", app(service), hash(service), &hash(number)[..5])
         }
     }
 
