@@ -57,6 +57,7 @@ fn advance(engine: &mut Engine, input: Input, emit: &mut impl FnMut(Record)) {
         Input::Socket(event) => event.at,
         Input::Dropped(dropped) => dropped.at,
         Input::DropCount(count) => count.at,
+        Input::CgroupOwner(owner) => owner.at,
         Input::Facts { at, .. } | Input::Lost { at, .. } | Input::Tick(at) => *at,
     };
     while let Some(due) = engine.next_tick().filter(|due| *due < now) {

@@ -78,7 +78,7 @@ pub fn explain(index: &Index, call: &Call, as_of: Ktime) -> Result<Explanation, 
     let (steps, ways) = ways(index, &verdict, call, &outcomes, as_of, &mut caveats);
     Ok(Explanation {
         from,
-        to: party(index, call.to, as_of, chosen_service(outcomes.iter())),
+        to: party(call.to, index.occupant(call.to.ip, as_of), chosen_service(outcomes.iter())),
         mtls: dialled::mode(index, call.to, as_of),
         verdict,
         steps,

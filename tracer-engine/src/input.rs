@@ -2,7 +2,7 @@
 
 use crate::mesh::facts::Delta;
 use crate::net::Ktime;
-use crate::socket::{DropCount, Dropped, KernelEvent, SocketEvent};
+use crate::socket::{CgroupOwner, DropCount, Dropped, KernelEvent, SocketEvent};
 
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -12,6 +12,8 @@ pub enum Input {
     Dropped(Dropped),
     /// The kernel discarded so many, all told.
     DropCount(DropCount),
+    /// A cgroup of this node is a pod's.
+    CgroupOwner(CgroupOwner),
     /// The cluster changed, or was learnt, at `at`.
     Facts { at: Ktime, delta: Delta },
     /// It is `at` now: decide what is due. `Engine::next_tick` says when the next one is wanted.
@@ -26,6 +28,7 @@ impl From<KernelEvent> for Input {
             KernelEvent::Socket(event) => Input::Socket(event),
             KernelEvent::Dropped(dropped) => Input::Dropped(dropped),
             KernelEvent::DropCount(count) => Input::DropCount(count),
+            KernelEvent::CgroupOwner(owner) => Input::CgroupOwner(owner),
         }
     }
 }

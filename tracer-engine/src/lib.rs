@@ -99,6 +99,10 @@ impl Engine {
                 let between = between.map(|(source, destination)| (who(source), who(destination)));
                 emit(Record::Drops(DropsRecord { at, reason, between, count }));
             }
+            Input::CgroupOwner(owner) => {
+                self.advance(owner.at, emit);
+                self.index.introduce(&owner);
+            }
             Input::Facts { at, delta } => {
                 self.advance(at, emit);
                 self.learn(at, &delta, emit);

@@ -11,6 +11,7 @@ pub enum KernelEvent {
     Socket(SocketEvent),
     Dropped(Dropped),
     DropCount(DropCount),
+    CgroupOwner(CgroupOwner),
 }
 
 /// One thing that happened to one socket. Every event bears the whole socket, so that a socket opened before the
@@ -28,6 +29,7 @@ impl KernelEvent {
             KernelEvent::Socket(event) => event.at,
             KernelEvent::Dropped(dropped) => dropped.at,
             KernelEvent::DropCount(count) => count.at,
+            KernelEvent::CgroupOwner(owner) => owner.at,
         }
     }
 }
@@ -121,6 +123,16 @@ pub struct DropCount {
     /// `None`: between whom is not known any more, or there were too many pairs.
     pub between: Option<(IpAddr, IpAddr)>,
     pub count: u64,
+}
+
+/// A cgroup is one of this pod: the kubelet names a pod's cgroup after the pod's uid. Told before the first event of a
+/// socket in it, where it was found in time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CgroupOwner {
+    pub at: Ktime,
+    pub cgroup: CgroupId,
+    /// `metadata.uid`; of a static pod what the kubelet calls it, `kubernetes.io/config.hash`.
+    pub pod: Name,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

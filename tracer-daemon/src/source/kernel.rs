@@ -5,6 +5,7 @@
 mod btf;
 mod capability;
 mod cgroup2;
+mod cgroups;
 mod counts;
 pub mod decode;
 mod drops;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 use tracer_engine::net::Ktime;
 use tracer_engine::socket::{DropCount, KernelEvent, SocketChange};
 
+use cgroups::Cgroups;
 pub use counts::{EventCounts, EventKind, KindCount};
 use decode::Decoder;
 use drops::Drops;
@@ -56,6 +58,7 @@ pub struct KernelConfig {
 pub struct Kernel {
     probes: Probes,
     ring: Ring,
+    cgroups: Cgroups,
     drops: Drops,
     /// Drops told and untold when they were last counted.
     dropped: u64,
@@ -127,6 +130,7 @@ impl Kernel {
             Self {
                 probes,
                 ring: Ring::open(maps, decoder)?,
+                cgroups: Cgroups::new(cgroup2::path(config.cgroup2.as_deref()).ok()),
                 drops: Drops::new(drops),
                 dropped: 0,
                 reasons: layout.reasons,
@@ -166,6 +170,7 @@ impl Kernel {
         self.ring.take_open(&bytes, out);
         let listens = |event: &KernelEvent| matches!(event, KernelEvent::Socket(event) if event.change == SocketChange::Listening);
         out[already..].sort_by_key(|event| !listens(event));
+        self.cgroups.introduce(out);
         Ok(())
     }
 
@@ -188,12 +193,15 @@ impl Kernel {
     /// Waits until there is something to read, then appends decoded events in the kernel's order, a bounded batch at a
     /// time. Cancel safe: dropping the future loses nothing.
     pub async fn read(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
-        self.ring.read(out).await
+        self.ring.read(out).await?;
+        self.cgroups.introduce(out);
+        Ok(())
     }
 
     /// Takes what is there now without waiting. After `detach`: the rest.
     pub fn drain(&mut self, out: &mut Vec<KernelEvent>) {
         self.ring.drain(out);
+        self.cgroups.introduce(out);
     }
 
     /// What was emitted, decoded and lost until now. Costs a dozen system calls: for a scrape and a tick, not for a batch.

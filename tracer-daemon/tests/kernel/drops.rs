@@ -9,7 +9,7 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 use tracer_engine::net::Ktime;
 use tracer_engine::socket::{ConnectError, DropCount, Dropped, Segment};
 
-use crate::harness::{Namespace, Trace, address, allow_many_files, assert_since, black_hole, sh, tcp4};
+use crate::harness::{Namespace, Trace, address, allow_files, assert_since, black_hole, sh, tcp4};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -201,7 +201,7 @@ async fn a_flood_of_drops_is_counted_exactly_and_told_in_part() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
     let by_netfilter: u64 = namespace.run(|| {
-        allow_many_files();
+        allow_files(20_000);
         // An address of its own: the counts know no namespace, and other tests drop too.
         let to = address("127.66.0.1:9");
         sh("iptables -A INPUT -p tcp -d 127.66.0.1 -j DROP");

@@ -12,7 +12,9 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tracer_daemon::source::kernel::{HookState, Kernel, KernelConfig};
 use tracer_engine::net::{Cookie, NetNs};
-use tracer_engine::socket::{Close, ConnectError, Direction, Dropped, KernelEvent, Payload, SocketChange, SocketEvent};
+use tracer_engine::socket::{
+    CgroupOwner, Close, ConnectError, Direction, Dropped, KernelEvent, Payload, SocketChange, SocketEvent,
+};
 
 /// Long past anything that a kernel takes; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,6 +35,8 @@ pub(crate) struct Trace {
     netns: NetNs,
     pub(crate) events: Vec<SocketEvent>,
     pub(crate) dropped: Vec<Dropped>,
+    /// Of the whole machine, as they were told before the first of these events that they matter to.
+    pub(crate) owners: Vec<CgroupOwner>,
 }
 
 impl Namespace {
@@ -84,7 +88,7 @@ impl Trace {
         for hook in kernel.hooks() {
             assert!(!matches!(hook.state, HookState::Absent { .. }), "{}: {:?}", hook.name, hook.state);
         }
-        Self { kernel, netns: namespace.id, events: Vec::new(), dropped: Vec::new() }
+        Self { kernel, netns: namespace.id, events: Vec::new(), dropped: Vec::new(), owners: Vec::new() }
     }
 
     /// Reads until the events so far satisfy `enough`.
@@ -114,6 +118,7 @@ impl Trace {
             match event {
                 KernelEvent::Socket(event) if event.socket.owner.netns == self.netns => self.events.push(event),
                 KernelEvent::Dropped(dropped) if dropped.netns == self.netns => self.dropped.push(dropped),
+                KernelEvent::CgroupOwner(owner) => self.owners.push(owner),
                 _ => {}
             }
         }
@@ -226,8 +231,8 @@ pub(crate) fn black_hole() -> SocketAddr {
 }
 
 /// For a test that holds thousands of sockets: a login shell's limit is 1024.
-pub(crate) fn allow_many_files() {
-    let most = libc::rlimit { rlim_cur: 20_000, rlim_max: 20_000 };
+pub(crate) fn allow_files(count: u64) {
+    let most = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: the structure lives during the call.
     let status = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) };
     assert_eq!(status, 0, "setrlimit: {}", std::io::Error::last_os_error());

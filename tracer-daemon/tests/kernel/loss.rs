@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use tracer_daemon::source::kernel::{EventCounts, EventKind, KernelConfig, KindCount};
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace};
+use crate::harness::{Namespace, Trace, allow_files};
 
 /// Connections with a payload each way, one after the other.
 fn storm(connections: usize) {
@@ -82,4 +82,53 @@ async fn a_reader_that_comes_late_finds_everything() {
     namespace.run(|| storm(1));
     trace.until_over(4, 0).await;
     assert_eq!(trace.connected().len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "full: 5 s, and 100,000 sockets of this machine"]
+async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
+    const PAIRS: usize = 50_000;
+    let namespace = Namespace::new();
+    let config = KernelConfig { ring_bytes: 64 << 20, ..KernelConfig::default() };
+    let room = config.max_sockets as usize;
+    let mut trace = Trace::with(&namespace, &config);
+    namespace.run(|| {
+        allow_files(2 * PAIRS as u64 + 1000);
+        // A port is one end's, so that two listeners have room for so many.
+        let listeners = [0, 0].map(|_| TcpListener::bind("127.0.0.1:0").expect("a listener"));
+        let pair = |number: usize| {
+            let listener = &listeners[number % 2];
+            let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+            (client, listener.accept().expect("a connection"))
+        };
+        drop((0..PAIRS).map(pair).collect::<Vec<_>>());
+    });
+    trace.until_over(2 * PAIRS, 0).await;
+    trace.detach();
+    assert_eq!((trace.connected().len(), trace.accepted().len()), (PAIRS, PAIRS));
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    assert_eq!(counts.lost(), counts.untracked, "{counts:?}");
+    assert!(counts.untracked >= (2 * PAIRS - room) as u64, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_namespace_that_vanishes_takes_nothing_along_that_was_not_told() {
+    let namespace = Namespace::new();
+    let mut trace = Trace::of(&namespace);
+    let held = namespace.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let to = listener.local_addr().expect("an address");
+        let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);
+        (0..10).map(pair).collect::<Vec<_>>()
+    });
+    // Its last process is gone, its sockets are open still: they are all that keeps it.
+    drop(namespace);
+    drop(held);
+    trace.until_over(20, 0).await;
+    trace.detach();
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    assert_eq!(counts.lost(), 0, "{counts:?}");
+    assert_eq!((trace.connected().len(), trace.accepted().len()), (10, 10), "{}", trace.list());
 }

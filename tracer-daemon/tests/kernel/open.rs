@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use tracer_daemon::source::kernel::{EventKind, KernelConfig};
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace, allow_many_files};
+use crate::harness::{Namespace, Trace, allow_files};
 
 fn found(trace: &Trace) -> Vec<(u16, u16)> {
     let all = trace.all(|change| matches!(change, SocketChange::Found));
@@ -55,7 +55,7 @@ async fn many_open_sockets_come_in_pages_and_none_is_missed() {
     let namespace = Namespace::new();
     let held = namespace.run(|| {
         // Every pair takes two descriptors of this process.
-        allow_many_files();
+        allow_files(20_000);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let to = listener.local_addr().expect("an address");
         let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);

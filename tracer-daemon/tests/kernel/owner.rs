@@ -15,14 +15,21 @@ use crate::harness::{Namespace, Trace, set, tcp4};
 struct Cgroup(PathBuf);
 
 impl Cgroup {
+    /// `name` is of this test alone.
     fn new(name: &str) -> Self {
         let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
         let root = mounts.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
             [_, root, "cgroup2", ..] => Some(PathBuf::from(root)),
             _ => None,
         });
-        let path = root.expect("cgroup2 is mounted").join(format!("{name}-{}", std::process::id()));
+        let path = root.expect("cgroup2 is mounted").join(name);
         fs::create_dir(&path).expect("a cgroup: these tests need root");
+        Self(path)
+    }
+
+    fn inner(&self, name: &str) -> Self {
+        let path = self.0.join(name);
+        fs::create_dir(&path).expect("a cgroup within");
         Self(path)
     }
 }
@@ -58,12 +65,15 @@ async fn the_owner_is_the_thread_that_called_connect() {
 }
 
 #[tokio::test]
-async fn trap_16_a_socket_knows_its_cgroup() {
+async fn trap_16_a_socket_knows_its_cgroup_and_so_its_pod() {
+    const UID: &str = "4d6f2a3c-0f1e-4c67-9b1d-2c8e5a7f9b10";
+    // As the kubelet names it, with a container's inside. It is there before the probes: they look for it once.
+    let pod = Cgroup::new(&format!("pod{UID}"));
+    let container = pod.inner("5f1c");
+    let id = CgroupId(fs::metadata(&container.0).expect("a cgroup").st_ino());
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    let cgroup = Cgroup::new("tracer-kernel-test");
-    let id = CgroupId(fs::metadata(&cgroup.0).expect("a cgroup").st_ino());
-    let procs = cgroup.0.join("cgroup.procs");
+    let procs = container.0.join("cgroup.procs");
     namespace.run(move || {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let port = listener.local_addr().expect("an address").port();
@@ -77,4 +87,6 @@ async fn trap_16_a_socket_knows_its_cgroup() {
 
     let cgroups: Vec<bool> = trace.connected().iter().map(|event| event.socket.owner.cgroup == id).collect();
     assert_eq!(cgroups, [true, false]);
+    let of_this: Vec<&str> = trace.owners.iter().filter(|owner| owner.cgroup == id).map(|owner| &*owner.pod).collect();
+    assert_eq!(of_this, [UID]);
 }

@@ -16,7 +16,7 @@ pub(crate) fn of_pod(tape: &Path, pod: &PodSeen, pods: &[PodSeen]) -> Vec<Record
         Recorded::Kernel(KernelEvent::Dropped(dropped)) => {
             dropped.netns == pod.netns || pods.iter().all(|pod| dropped.netns != pod.netns)
         }
-        Recorded::Kernel(KernelEvent::DropCount(_))
+        Recorded::Kernel(KernelEvent::DropCount(_) | KernelEvent::CgroupOwner(_))
         | Recorded::Cluster { .. }
         | Recorded::Tick(_)
         | Recorded::Lost { .. } => true,

@@ -5,7 +5,7 @@ use super::dialled::{self, Arrival};
 use crate::evidence::{Evidence, Seen, arrived_port};
 use crate::flow::{FirstBytes, FlowView, Role};
 use crate::mesh::facts::Enrolment;
-use crate::mesh::index::Index;
+use crate::mesh::index::{Index, Occupant};
 use crate::mesh::xds::server_name::ServerName;
 use crate::net::{Endpoint, Ktime};
 use crate::socket::{Payload, Socket};
@@ -20,7 +20,10 @@ pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> O
     let client = flow.root.client.as_ref()?;
     // Only of an application that runs as the proxy does the uid decide anything.
     let uid = (client.role == Role::Proxy).then_some(client.socket.owner.uid);
-    let from = source(index, client.socket.local.ip, client.since);
+    let from = match index.owner(&client.socket, client.since) {
+        Occupant::Pod(pod) => Source::Pod(pod.key.clone()),
+        _ => Source::Ip(client.socket.local.ip),
+    };
     Some(Call { from, to: client.socket.remote, sends, uid, path: None })
 }
 

@@ -71,8 +71,12 @@ impl Opinion {
     ) -> FlowRecord {
         let since = flow.root.since();
         let (client, server) = addresses(flow);
-        let client = party(index, client, since, None);
-        let server = party(index, server, since, self.service);
+        let dialler = flow.root.client.as_ref().map(|end| index.owner(&end.socket, since));
+        let client = party(client, dialler.unwrap_or_else(|| index.occupant(client.ip, since)), None);
+        // A captured client's own socket has the dialled address at its other end: whoever answers there is another's.
+        let answered = flow.hop().and_then(|hop| hop.server.as_ref()).filter(|end| end.socket.local.ip == server.ip);
+        let answerer = answered.map(|end| index.owner(&end.socket, since));
+        let server = party(server, answerer.unwrap_or_else(|| index.occupant(server.ip, since)), self.service);
         FlowRecord {
             at,
             id: flow_id(flow),
@@ -155,14 +159,13 @@ fn addresses(flow: &FlowView<'_>) -> (Endpoint, Endpoint) {
     }
 }
 
-/// Who has this address.
-pub(crate) fn party(index: &Index, at: Endpoint, since: Ktime, service: Option<ObjectKey>) -> Party {
-    let occupant = index.occupant(at.ip, since);
-    let vip = match &occupant {
+/// One end, and who that is.
+pub(crate) fn party(at: Endpoint, who: Occupant<'_>, service: Option<ObjectKey>) -> Party {
+    let vip = match &who {
         Occupant::Service(service) => Some(service.key.clone()),
         _ => None,
     };
-    Party { ip: at.ip, port: at.port, who: occupant.attribution(), service: service.or(vip) }
+    Party { ip: at.ip, port: at.port, who: who.attribution(), service: service.or(vip) }
 }
 
 pub(super) fn traffic(client: &Party, server: &Party) -> Traffic {

@@ -6,7 +6,7 @@ use super::report::{party, traffic};
 use crate::flow::Losses;
 use crate::mesh::facts::{Enrolment, Pod};
 use crate::mesh::index::{Index, Occupant};
-use crate::net::Ktime;
+use crate::net::{Endpoint, Ktime};
 use crate::record::{self, EvidenceKind, FlowId, FlowRecord, LegKind, Outcome, Reporter, Scope, SeenFrom, Walked};
 use crate::verdict::{Basis, Causes, Reason, Security, Verdict};
 use smallvec::SmallVec;
@@ -27,7 +27,8 @@ pub(crate) fn record(index: &Index, serial: u64, losses: &Losses, at: Ktime) -> 
         Occupant::Pod(_) => Reason::AppNotListening,
         _ => return None,
     };
-    let (from, to) = (party(index, *client, *first, None), party(index, *server, *first, None));
+    let who = |at: Endpoint| party(at, index.occupant(at.ip, *first), None);
+    let (from, to) = (who(*client), who(*server));
     let said = |(reason, count): &(crate::net::Name, u64)| record::Evidence {
         kind: EvidenceKind::Dropped,
         leg: LegKind::App,

@@ -3,6 +3,7 @@
 
 mod address;
 mod apply;
+mod cgroups;
 mod endpoints;
 pub(crate) mod host;
 mod known;
@@ -22,7 +23,9 @@ use crate::mesh::facts::{
 };
 use crate::mesh::registry::{Registry, RegistryService};
 use crate::net::{Ktime, Name};
+use crate::socket::{CgroupOwner, Socket};
 use address::Addresses;
+use cgroups::Cgroups;
 use host::ByHost;
 use namespaced::Namespaced;
 use routes::Routes;
@@ -43,6 +46,7 @@ pub struct Index {
     addresses: Addresses,
     services: Services,
     slices: Slices,
+    cgroups: Cgroups,
     mesh_configs: HashMap<Name, MeshConfig>,
     default_mesh: MeshConfig,
     peer_authentications: Namespaced<PeerAuthentication>,
@@ -157,6 +161,26 @@ impl Index {
         }
     }
 
+    /// Whose cgroup it is, from now on.
+    pub fn introduce(&mut self, owner: &CgroupOwner) {
+        self.cgroups.insert(owner);
+    }
+
+    /// Who owns a socket of this node, as of `at`. Its cgroup tells apart what shares an address (trap 16), and proves
+    /// that the pod is the one that facts say has it; where it is nobody's or unknown, the address decides.
+    pub fn owner(&self, socket: &Socket, at: Ktime) -> Occupant<'_> {
+        let by_address = self.occupant(socket.local.ip, at);
+        let Some(uid) = self.cgroups.pod(socket.owner.cgroup) else { return by_address };
+        match self.addresses.pod_with_uid(socket.local.ip, uid) {
+            Some(pod) => Occupant::Pod(pod),
+            // Another pod than the one that facts know.
+            None if matches!(by_address, Occupant::Pod(_) | Occupant::Tombstone(_)) => {
+                Occupant::Unknown(UnknownReason::PodNotSeenYet)
+            }
+            None => by_address,
+        }
+    }
+
     /// Who has this address, as of `at`, as a record shows it.
     pub fn resolve(&self, ip: IpAddr, at: Ktime) -> Attribution {
         self.occupant(ip, at).attribution()
@@ -247,6 +271,7 @@ impl Default for Index {
             addresses: Addresses::default(),
             services: Services::default(),
             slices: Slices::default(),
+            cgroups: Cgroups::default(),
             mesh_configs: HashMap::default(),
             default_mesh: istio_defaults(),
             peer_authentications: Namespaced::default(),

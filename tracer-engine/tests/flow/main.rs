@@ -1,6 +1,7 @@
 //! Inputs in, records out: what the engine says of what real proxies and kernels show. No clock, no sleep, no kernel.
 
 mod ambient;
+mod cgroups;
 mod claims;
 mod cluster;
 mod demo;

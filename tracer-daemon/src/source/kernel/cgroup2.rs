@@ -7,12 +7,18 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// The root of cgroup2, opened: where programs on a cgroup are attached. `Err`: why not, and what to do.
 pub(super) fn open(configured: Option<&Path>) -> Result<File, String> {
+    let path = path(configured)?;
+    File::open(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Where its root is mounted.
+pub(super) fn path(configured: Option<&Path>) -> Result<PathBuf, String> {
     let path = configured.map_or_else(mounted, |path| Ok(path.to_owned()))?;
     // Every directory of cgroup2 has this file, and no other directory has.
     if !path.join("cgroup.controllers").is_file() {
         return Err(format!("{} is no cgroup2: name its mount point with --cgroup", path.display()));
     }
-    File::open(&path).map_err(|error| format!("{}: {error}", path.display()))
+    Ok(path)
 }
 
 fn mounted() -> Result<PathBuf, String> {

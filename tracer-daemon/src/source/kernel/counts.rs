@@ -45,10 +45,12 @@ impl EventKind {
     pub const ALL: [Self; tracer_common::kind::COUNT as usize] =
         [Self::Connect, Self::SynRetransmit, Self::Accept, Self::FirstBytes, Self::Close, Self::Drop, Self::Open];
 
-    pub(super) fn of(event: &KernelEvent) -> Self {
+    /// `None`: no probe tells it.
+    pub(super) fn of(event: &KernelEvent) -> Option<Self> {
         match event {
-            KernelEvent::Socket(event) => Self::of_change(&event.change),
-            KernelEvent::Dropped(_) | KernelEvent::DropCount(_) => Self::Drop,
+            KernelEvent::Socket(event) => Some(Self::of_change(&event.change)),
+            KernelEvent::Dropped(_) | KernelEvent::DropCount(_) => Some(Self::Drop),
+            KernelEvent::CgroupOwner(_) => None,
         }
     }
 

@@ -120,7 +120,9 @@ impl Ring {
             taken += 1;
             match decoder.decode(&record) {
                 Ok(event) => {
-                    decoded[EventKind::of(&event) as usize] += 1;
+                    if let Some(kind) = EventKind::of(&event) {
+                        decoded[kind as usize] += 1;
+                    }
                     out.push(event);
                 }
                 Err(why) => {

@@ -6,8 +6,8 @@ use super::socket::SocketLine;
 use crate::source::cluster::ClusterEvent;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use tracer_engine::net::Ktime;
-use tracer_engine::socket::KernelEvent;
+use tracer_engine::net::{CgroupId, Ktime, Name};
+use tracer_engine::socket::{CgroupOwner, KernelEvent};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +15,11 @@ pub(super) enum Line<'a> {
     Socket(SocketLine),
     Dropped(DroppedLine),
     DropCount(DropCountLine),
+    CgroupOwner {
+        at: u64,
+        cgroup: u64,
+        pod: Name,
+    },
     Cluster {
         at: u64,
         event: Cow<'a, ClusterEvent>,
@@ -36,6 +41,9 @@ impl<'a> From<&'a Recorded> for Line<'a> {
             Recorded::Kernel(KernelEvent::Socket(event)) => Line::Socket(event.into()),
             Recorded::Kernel(KernelEvent::Dropped(dropped)) => Line::Dropped(dropped.into()),
             Recorded::Kernel(KernelEvent::DropCount(count)) => Line::DropCount(count.into()),
+            Recorded::Kernel(KernelEvent::CgroupOwner(CgroupOwner { at, cgroup, pod })) => {
+                Line::CgroupOwner { at: at.0, cgroup: cgroup.0, pod: pod.clone() }
+            }
             Recorded::Cluster { at, event } => Line::Cluster { at: at.0, event: Cow::Borrowed(event) },
             Recorded::Tick(at) => Line::Tick(at.0),
             Recorded::Lost { at, count } => Line::Lost { at: at.0, count: *count },
@@ -50,6 +58,10 @@ impl Line<'_> {
             Line::Socket(event) => Recorded::Kernel(KernelEvent::Socket(event.into())),
             Line::Dropped(dropped) => Recorded::Kernel(KernelEvent::Dropped(dropped.into())),
             Line::DropCount(count) => Recorded::Kernel(KernelEvent::DropCount(count.into())),
+            Line::CgroupOwner { at, cgroup, pod } => {
+                let owner = CgroupOwner { at: Ktime(at), cgroup: CgroupId(cgroup), pod };
+                Recorded::Kernel(KernelEvent::CgroupOwner(owner))
+            }
             Line::Cluster { at, event } => Recorded::Cluster { at: Ktime(at), event: event.into_owned() },
             Line::Tick(at) => Recorded::Tick(Ktime(at)),
             Line::Lost { at, count } => Recorded::Lost { at: Ktime(at), count },

@@ -37,6 +37,8 @@ pub(super) struct Addresses {
     tenancies: HashMap<IpAddr, SmallVec<[Tenancy; 1]>>,
     /// hostNetwork pods share their node's addresses.
     host_network: HashMap<IpAddr, SmallVec<[Arc<Pod>; 1]>>,
+    /// They may dial from any address of their node, also from one that no object names, as a bridge's.
+    host_network_by_uid: HashMap<Name, Arc<Pod>>,
     nodes: HashMap<IpAddr, Name>,
     pod_cidrs: HashMap<IpNet, Name>,
     /// How many pod CIDRs have this prefix length: all that a look-up must try.
@@ -54,6 +56,9 @@ struct Tenancy {
 impl Addresses {
     /// `pod` was told at `at`. What is told before the first sync was there before: since ever.
     pub(super) fn claim(&mut self, at: Ktime, pod: &Arc<Pod>, synced: bool) {
+        if pod.host_network && !pod.gone {
+            self.host_network_by_uid.insert(pod.uid.clone(), Arc::clone(pod));
+        }
         for ip in pod.ips.iter().map(IpAddr::to_canonical) {
             if pod.host_network {
                 self.host_network.entry(ip).or_default().push(Arc::clone(pod));
@@ -78,6 +83,9 @@ impl Addresses {
             for tenancy in self.tenancies.get_mut(&ip).into_iter().flatten().filter(|t| t.pod.uid == pod.uid) {
                 tenancy.until.get_or_insert(at);
             }
+        }
+        if pod.host_network {
+            self.host_network_by_uid.remove(&pod.uid);
         }
         for ip in pod.ips.iter().map(IpAddr::to_canonical) {
             if let Some(pods) = self.host_network.get_mut(&ip) {
@@ -139,6 +147,13 @@ impl Addresses {
         }
         // Its first bytes were on the wire before the API server told of it.
         tenancies.iter().filter(|t| t.from > at).min_by_key(|t| t.from).map(|t| Occupant::Pod(&t.pod))
+    }
+
+    /// The pod with this uid, if `ip` is or was its own, or if it is in its node's network.
+    pub(super) fn pod_with_uid(&self, ip: IpAddr, uid: &Name) -> Option<&Arc<Pod>> {
+        let mut tenancies = self.tenancies.get(&ip).into_iter().flatten();
+        let tenant = tenancies.find(|t| t.pod.uid == *uid).map(|t| &t.pod);
+        tenant.or_else(|| self.host_network_by_uid.get(uid))
     }
 
     /// Whether the pod that had `ip` at `at` was first told of so shortly before that a proxy may not know it yet.

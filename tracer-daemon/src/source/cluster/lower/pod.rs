@@ -10,13 +10,15 @@ use tracer_engine::net::Name;
 
 /// Written by the injector when it injects: containers, volumes and the revision, as JSON.
 const STATUS: &str = "sidecar.istio.io/status";
+/// The uid of a static pod, as its kubelet knows it and names its cgroup: the API server's own is of its mirror.
+const STATIC: &str = "kubernetes.io/config.hash";
 
 pub(super) fn lower(pod: &object::Pod, to: &mut Values) -> Pod {
     let object::Pod { metadata, spec, status } = pod;
     let label = |key: &str| metadata.labels.get(key).map(String::as_str);
     Pod {
         key: key(metadata),
-        uid: name(&metadata.uid),
+        uid: name(metadata.annotations.get(STATIC).unwrap_or(&metadata.uid)),
         created: to.created(metadata),
         started: to.time("status.startTime", &status.start_time),
         gone: matches!(&*status.phase, "Failed" | "Succeeded"),

@@ -75,9 +75,10 @@ pub enum IntOrString {
 }
 
 impl Annotations {
-    const KEPT: [&str; 11] = [
+    const KEPT: [&str; 12] = [
         "ambient.istio.io/redirection",
         "inject.istio.io/templates",
+        "kubernetes.io/config.hash",
         "networking.istio.io/exportTo",
         "sidecar.istio.io/interceptionMode",
         "sidecar.istio.io/status",

@@ -1,0 +1,60 @@
+//! Which cgroup of this node is which pod's.
+
+use crate::net::{CgroupId, Ktime, Name};
+use crate::socket::CgroupOwner;
+use rustc_hash::FxHashMap as HashMap;
+
+#[derive(Debug, Default)]
+pub(super) struct Cgroups {
+    pods: HashMap<CgroupId, Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Ktime,
+    uid: Name,
+}
+
+/// Twice what the daemon keeps in mind before it tells of every living cgroup anew (`source::kernel::cgroups`): whatever
+/// it told since then stays.
+const MOST: usize = 2 * 65_536;
+
+impl Cgroups {
+    pub(super) fn insert(&mut self, owner: &CgroupOwner) {
+        if self.pods.len() >= MOST {
+            self.forget_older_half();
+        }
+        self.pods.insert(owner.cgroup, Told { at: owner.at, uid: owner.pod.clone() });
+    }
+
+    pub(super) fn pod(&self, cgroup: CgroupId) -> Option<&Name> {
+        Some(&self.pods.get(&cgroup)?.uid)
+    }
+
+    /// Containers come and go, and the number of a cgroup does not come back.
+    fn forget_older_half(&mut self) {
+        let mut times: Vec<Ktime> = self.pods.values().map(|told| told.at).collect();
+        let (_, median, _) = times.select_nth_unstable(MOST / 2);
+        let median = *median;
+        self.pods.retain(|_, told| told.at >= median);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_last_is_kept_and_memory_is_bounded() {
+        let mut cgroups = Cgroups::default();
+        for number in 0..3 * MOST as u64 {
+            let owner = CgroupOwner { at: Ktime(number), cgroup: CgroupId(number), pod: "uid".into() };
+            cgroups.insert(&owner);
+            assert!(cgroups.pods.len() <= MOST);
+        }
+        let last = 3 * MOST as u64 - 1;
+        let kept = (last - MOST as u64 / 4..=last).all(|number| cgroups.pod(CgroupId(number)).is_some());
+        assert!(kept);
+        assert_eq!(cgroups.pod(CgroupId(0)), None);
+    }
+}
