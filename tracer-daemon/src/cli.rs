@@ -93,6 +93,12 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// Where the host's cgroup2 is mounted; found in /proc/self/mountinfo if left out
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+    /// Name of this node in the facts; the host's name if left out
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub node_name: Option<String>,
     /// Are these readable facts? A file, a directory, or - for stdin; may be repeated
     #[arg(long, value_name = "FILE|DIR|-")]
     pub facts: Vec<PathBuf>,

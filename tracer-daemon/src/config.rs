@@ -1,6 +1,7 @@
 //! What the daemon shall do: checked once, here, before anything is opened. The command line and the file are `cli`'s.
 
 use crate::cli::{Pods, RunArgs, Switch};
+use crate::process;
 use crate::sink::journal;
 use crate::source::cluster::IstioInstallation;
 use crate::source::cluster::watch::{Pace, PodScope, Target, Watch};
@@ -85,6 +86,7 @@ impl TryFrom<RunArgs> for Config {
             node_name,
             pod_cidr,
             scope,
+            cgroup,
             first_bytes,
             idle_probes,
             verdict_deadline,
@@ -105,7 +107,7 @@ impl TryFrom<RunArgs> for Config {
         let node = match node_name {
             Some(name) if name.trim().is_empty() => return Err(ConfigError::EmptyNodeName),
             Some(name) => name,
-            None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            None => process::host_name(),
         };
         let istio = IstioInstallation { namespace: istio_namespace, revisions };
         let target = target(kube, kubernetes_service_host.is_some(), kubeconfig.is_some(), facts.is_empty());
@@ -127,7 +129,7 @@ impl TryFrom<RunArgs> for Config {
             node: node.into(),
             facts,
             istio,
-            kernel: KernelConfig { first_bytes, idle: idle_probes, ..KernelConfig::default() },
+            kernel: KernelConfig { first_bytes, cgroup2: cgroup, idle: idle_probes, ..KernelConfig::default() },
             engine: tracer_engine::Config {
                 verdict_deadline,
                 stall_deadline,

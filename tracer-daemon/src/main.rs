@@ -10,10 +10,11 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
-use tracer_daemon::cli::{self, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, StatusFormat, UsageError};
+use tracer_daemon::cli::{self, CheckArgs, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, StatusFormat, UsageError};
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, Filters, Observe, Source};
 use tracer_daemon::command::{Answer, Failure, check, status};
+use tracer_daemon::process;
 use tracer_daemon::source::cluster::IstioInstallation;
 use tracer_daemon::source::cluster::watch::Rbac;
 
@@ -30,7 +31,11 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(*args).map(|()| Answer::Yes),
         Command::Observe(args) => observe(*args, &global),
         Command::Explain(args) => explain::explain(*args, &global),
-        Command::Check(args) => asked(async { check::check(&args.facts, &mut stdout(&global)) }),
+        Command::Check(args) => {
+            let CheckArgs { cgroup, node_name, facts } = args;
+            let asked_for = check::Asked { cgroup2: cgroup, node: node_name.unwrap_or_else(process::host_name), facts };
+            asked(async { check::check(&asked_for, &mut stdout(&global)) })
+        }
         Command::Status(args) => {
             let format = match args.output {
                 StatusFormat::Text => status::Format::Text,

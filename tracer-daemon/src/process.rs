@@ -29,6 +29,11 @@ impl Usage {
     }
 }
 
+/// The host's name: in a cluster mostly the node's too.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// `6.18.0-1-amd64`
 pub fn kernel_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()

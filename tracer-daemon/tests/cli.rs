@@ -240,6 +240,21 @@ fn check_tells_every_condition_and_bad_facts_with_the_fix_beside() {
 }
 
 #[test]
+fn check_says_whom_run_would_trace_on_this_node() {
+    let cluster = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer-lab/meshes/demo/cluster.yaml");
+    let scope = |node: &str| {
+        let output = tracer(&["check", "--facts", cluster, "--node-name", node]).output().unwrap();
+        let text = stdout(&output);
+        text.lines().find(|line| line.contains(" scope ")).map(str::to_owned).unwrap_or_else(|| panic!("{text}"))
+    };
+    let known = scope("node-1");
+    assert!(known.starts_with("ok") && known.contains("node node-1"), "{known}");
+    let unknown = scope("laptop");
+    assert!(unknown.starts_with("less") && unknown.contains("all connections"), "{unknown}");
+    assert!(unknown.contains("--node-name") && unknown.contains("--pod-cidr"), "{unknown}");
+}
+
+#[test]
 fn without_root_it_says_which_capability_is_missing() {
     // setpriv drops every capability: the user is root by name only.
     let dir = tempfile::tempdir().unwrap();

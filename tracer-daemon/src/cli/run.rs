@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Which connections are traced: those of pods, or all
     #[arg(long, value_name = "SCOPE", default_value = "pods")]
     pub scope: Scope,
+    /// Where the host's cgroup2 is mounted; found in /proc/self/mountinfo if left out
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
     /// Whether the first payload bytes are looked at. Off: more verdicts are undetermined
     #[arg(long, value_name = "ON|OFF", default_value = "on")]
     pub first_bytes: Switch,

@@ -32,9 +32,19 @@ pub enum State {
     Skipped,
 }
 
+/// What is asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `None`: found in /proc/self/mountinfo.
+    pub cgroup2: Option<PathBuf>,
+    /// Name of this node in the facts.
+    pub node: String,
+    pub facts: Vec<PathBuf>,
+}
+
 /// `No` where anything is less than good.
-pub fn check(facts: &[PathBuf], out: &mut (impl Write + ?Sized)) -> Result<Answer, Failure> {
-    let conditions = conditions(facts);
+pub fn check(asked: &Asked, out: &mut (impl Write + ?Sized)) -> Result<Answer, Failure> {
+    let conditions = conditions(asked);
     show(&conditions, out).and_then(|()| out.flush()).map_err(Failure::output)?;
     let good = conditions.iter().all(|condition| matches!(condition.state, State::Good | State::Skipped));
     Ok(if good { Answer::Yes } else { Answer::No })

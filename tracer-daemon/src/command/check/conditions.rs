@@ -1,12 +1,13 @@
 //! What is looked at, in the order in which one needs the other.
 
-use super::{Condition, State};
+use super::{Asked, Condition, State};
 use crate::process;
 use crate::source::cluster::{IstioInstallation, read_facts};
 use crate::source::kernel::{FieldStatus, HookState, Kernel, KernelConfig, KernelError};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tracer_engine::mesh::facts::{Delta, Fact};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// `bpf_get_socket_cookie` in tracing programs came with 5.12; 5.15 is the first long-term kernel that has it.
@@ -18,11 +19,12 @@ const CAPABILITIES: [(&str, u32, &str); 3] = [
     ("CAP_NET_ADMIN", 12, "see first bytes"),
 ];
 
-pub(super) fn conditions(facts: &[PathBuf]) -> Vec<Condition> {
-    let mut all = vec![kernel(&process::kernel_release()), btf(Path::new(BTF)), cgroup2()];
+pub(super) fn conditions(asked: &Asked) -> Vec<Condition> {
+    let Asked { cgroup2: root, node, facts } = asked;
+    let mut all = vec![kernel(&process::kernel_release()), btf(Path::new(BTF)), cgroup2(root.as_deref())];
     all.extend(capabilities(&fs::read_to_string("/proc/self/status").unwrap_or_default()));
-    all.extend(hooks());
-    all.push(facts_condition(facts));
+    all.extend(hooks(root.clone()));
+    all.extend(facts_conditions(facts, node));
     all
 }
 
@@ -46,7 +48,11 @@ fn btf(path: &Path) -> Condition {
     }
 }
 
-fn cgroup2() -> Condition {
+fn cgroup2(given: Option<&Path>) -> Condition {
+    if let Some(path) = given {
+        // Whether it is one the hooks tell.
+        return condition("cgroup2", State::Good, path.display());
+    }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let Some(path) = cgroup2_mount(&mounts) else {
         let fix = "mount it (mount -t cgroup2 none /sys/fs/cgroup/unified); in a pod, mount the host's as a hostPath";
@@ -80,8 +86,8 @@ fn capabilities(status: &str) -> Vec<Condition> {
 }
 
 /// Attaches every hook for a moment: nothing else proves that it can be.
-fn hooks() -> Vec<Condition> {
-    let kernel = match Kernel::load(&KernelConfig::default()) {
+fn hooks(cgroup2: Option<PathBuf>) -> Vec<Condition> {
+    let kernel = match Kernel::load(&KernelConfig { cgroup2, ..KernelConfig::default() }) {
         Ok(kernel) => kernel,
         Err(error) => return vec![not_loaded(&error)],
     };
@@ -111,21 +117,44 @@ fn not_loaded(error: &KernelError) -> Condition {
     condition("hooks", State::Bad { fix: fix.to_owned() }, says)
 }
 
-fn facts_condition(paths: &[PathBuf]) -> Condition {
+fn facts_conditions(paths: &[PathBuf], node: &str) -> [Condition; 2] {
+    let unknown = || condition("scope", State::Skipped, "follows from facts");
     if paths.is_empty() {
-        return condition("facts", State::Skipped, "none given (--facts FILE)");
+        return [condition("facts", State::Skipped, "none given (--facts FILE)"), unknown()];
     }
     match read_facts(paths, &IstioInstallation::default()) {
         Ok(facts) if facts.skipped.is_empty() => {
-            condition("facts", State::Good, format_args!("{} read", facts.deltas.len()))
+            let read = condition("facts", State::Good, format_args!("{} read", facts.deltas.len()));
+            [read, scope(&facts.deltas, node)]
         }
         Ok(facts) => {
             let names: Vec<String> = facts.skipped.iter().map(ToString::to_string).collect();
             let fix = "correct them in the cluster, or leave them out".to_owned();
-            condition("facts", State::Degraded { fix }, format_args!("left out: {}", names.join("; ")))
+            let read = condition("facts", State::Degraded { fix }, format_args!("left out: {}", names.join("; ")));
+            [read, scope(&facts.deltas, node)]
         }
-        Err(error) => condition("facts", State::Bad { fix: "correct the file".to_owned() }, error),
+        Err(error) => [condition("facts", State::Bad { fix: "correct the file".to_owned() }, error), unknown()],
     }
+}
+
+/// Whose connections `run` traces on this node by these facts.
+fn scope(facts: &[Delta], node: &str) -> Condition {
+    let (mut ranges, mut pods) = (0, 0);
+    for delta in facts {
+        let Delta::Upsert(fact) = delta else { continue };
+        match &**fact {
+            Fact::Node(own) if *own.name == *node => ranges += own.pod_cidrs.len(),
+            Fact::Pod(pod) if *pod.node == *node && !pod.host_network && !pod.gone => pods += 1,
+            _ => {}
+        }
+    }
+    if (ranges, pods) == (0, 0) {
+        let fix = "name the node as the cluster does (--node-name), or give `run` the addresses of pods (--pod-cidr)";
+        let says = format_args!("all connections: neither a podCIDR nor a pod of node {node} is in the facts");
+        return condition("scope", State::Degraded { fix: fix.to_owned() }, says);
+    }
+    let says = format_args!("connections with a pod at an end: {ranges} podCIDRs of node {node}, {pods} pods");
+    condition("scope", State::Good, says)
 }
 
 fn condition(name: impl Into<String>, state: State, says: impl Display) -> Condition {
