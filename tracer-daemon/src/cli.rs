@@ -4,12 +4,14 @@
 mod explain;
 mod file;
 mod filters;
+mod kube;
 mod observe;
 mod run;
 mod value;
 
 pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
+pub use kube::KubeArgs;
 pub use observe::{Format, ObserveArgs, RecordSource};
 pub use run::{Pods, RunArgs, Scope, Switch};
 pub use value::{JournalSize, Since};

@@ -1,6 +1,6 @@
 //! What the daemon shall do: checked once, here, before anything is opened. The command line and the file are `cli`'s.
 
-use crate::cli::{Pods, RunArgs, Switch};
+use crate::cli::{KubeArgs, Pods, RunArgs, Switch};
 use crate::process;
 use crate::sink::journal;
 use crate::source::cluster::IstioInstallation;
@@ -26,7 +26,14 @@ pub struct Config {
     pub socket: PathBuf,
 }
 
-/// Where facts come from.
+/// Who tells what the cluster is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FactsSource {
+    Files(Vec<PathBuf>),
+    Cluster(Target),
+}
+
+/// Where the daemon's facts come from.
 #[derive(Clone, Debug)]
 pub enum FactsConfig {
     Files(Vec<PathBuf>),
@@ -50,7 +57,7 @@ pub enum ScopeConfig {
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(
-        "no facts are given: watch the cluster with --kube, or name what `kubectl get pods,services,... -o yaml` printed \
+        "no facts are given: ask the cluster with --kube, or name what `kubectl get pods,services,... -o yaml` printed \
          with --facts FILE"
     )]
     NoFacts,
@@ -76,8 +83,6 @@ impl TryFrom<RunArgs> for Config {
             facts,
             kube,
             pods,
-            kubernetes_service_host,
-            kubeconfig,
             journal,
             journal_size,
             tape,
@@ -110,13 +115,10 @@ impl TryFrom<RunArgs> for Config {
             None => process::host_name(),
         };
         let istio = IstioInstallation { namespace: istio_namespace, revisions };
-        let target = target(kube, kubernetes_service_host.is_some(), kubeconfig.is_some(), facts.is_empty());
-        let facts = match target {
-            Some(_) if !facts.is_empty() => return Err(ConfigError::FactsTwice),
-            None if facts.is_empty() => return Err(ConfigError::NoFacts),
-            None if pods == Pods::Node => return Err(ConfigError::PodsOfFiles),
-            None => FactsConfig::Files(facts),
-            Some(target) => {
+        let facts = match FactsSource::new(facts, kube)? {
+            FactsSource::Files(_) if pods == Pods::Node => return Err(ConfigError::PodsOfFiles),
+            FactsSource::Files(paths) => FactsConfig::Files(paths),
+            FactsSource::Cluster(target) => {
                 let pods = match pods {
                     Pods::All => PodScope::All,
                     Pods::Node => PodScope::Node(node.clone()),
@@ -145,12 +147,26 @@ impl TryFrom<RunArgs> for Config {
     }
 }
 
+impl FactsSource {
+    /// From `--facts` and `--kube`.
+    pub fn new(facts: Vec<PathBuf>, kube: KubeArgs) -> Result<Self, ConfigError> {
+        match target(kube, facts.is_empty()) {
+            Some(_) if !facts.is_empty() => Err(ConfigError::FactsTwice),
+            None if facts.is_empty() => Err(ConfigError::NoFacts),
+            None => Ok(Self::Files(facts)),
+            Some(target) => Ok(Self::Cluster(target)),
+        }
+    }
+}
+
 /// Which API server, if any. A context is one of a kubeconfig's; without one a pod's own ServiceAccount comes first, unless
 /// somebody set KUBECONFIG in that pod.
-fn target(kube: Option<String>, in_pod: bool, has_kubeconfig: bool, no_files: bool) -> Option<Target> {
+fn target(kube: KubeArgs, no_files: bool) -> Option<Target> {
+    let KubeArgs { kube, kubernetes_service_host, kubeconfig } = kube;
+    let in_pod = kubernetes_service_host.is_some();
     match kube {
         Some(context) if !context.is_empty() => Some(Target::Kubeconfig { file: None, context: Some(context) }),
-        Some(_) if !in_pod || has_kubeconfig => Some(Target::Kubeconfig { file: None, context: None }),
+        Some(_) if !in_pod || kubeconfig.is_some() => Some(Target::Kubeconfig { file: None, context: None }),
         Some(_) => Some(Target::InCluster),
         None => (in_pod && no_files).then_some(Target::InCluster),
     }

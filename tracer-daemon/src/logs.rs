@@ -6,8 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// `filter` as `--log` has it: a level, or `target=level` pairs.
 pub(super) fn start(filter: &str) -> Result<()> {
-    // The client of the API server warns of each stream that ends: the watches know better whether that is a trouble.
-    let filter = if filter.contains("kube") { filter.to_owned() } else { format!("{filter},kube_client=error") };
+    // The client of the API server complains of each stream that ends, and whoever asked says what it came to.
+    let filter = if filter.contains("kube") { filter.to_owned() } else { format!("{filter},kube_client=off") };
     let filter = EnvFilter::try_new(&filter).with_context(|| {
         format!("--log {filter:?}: expected error, warn, info, debug, trace, or target=level pairs")
     })?;

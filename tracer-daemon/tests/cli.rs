@@ -8,7 +8,10 @@ use std::process::{Command, Output, Stdio};
 
 fn tracer(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
-    command.args(args).env_remove("RUST_LOG").env_remove("NODE_NAME").env_remove("NO_COLOR").stdin(Stdio::null());
+    for name in ["RUST_LOG", "NODE_NAME", "NO_COLOR", "KUBECONFIG", "KUBERNETES_SERVICE_HOST"] {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
     command
 }
 
@@ -288,8 +291,13 @@ fn explain_needs_one_question_and_facts() {
     for (args, words) in [
         (&["explain"][..], &["<FLOW_ID|--batch <FILE|->|--from"][..]),
         (&["explain", "--from", "a/b", "--facts", &facts], &["--to <IP:PORT>"]),
-        (&["explain", "--from", "a/b", "--to", "10.0.0.1:80"], &["--facts <FILE|DIR|->"]),
+        (&["explain", "--from", "a/b", "--to", "10.0.0.1:80"], &["no facts are given", "--kube", "--facts FILE"]),
+        (
+            &["explain", "--from", "a/b", "--to", "10.0.0.1:80", "--facts", &facts, "--kube"],
+            &["--facts and --kube are given together"],
+        ),
         (&["explain", "n1-1-1", "--facts", &facts], &["cannot be used with"]),
+        (&["explain", "n1-1-1", "--kube=test"], &["cannot be used with"]),
         (&["explain", "n1-1-1", "--from", "a/b"], &["cannot be used with"]),
         (&["explain", "--from", "a/b", "--to", "10.0.0.1:80", "--facts", &facts, "--host", "x"], &["--send <WHAT>"]),
         (

@@ -1,6 +1,7 @@
 //! Arguments of `explain`.
 
 use super::DEFAULT_SOCKET;
+use super::kube::KubeArgs;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, ValueEnum};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use tracer_engine::verdict::Class;
 #[command(group = ArgGroup::new("question").args(["flow", "batch", "from"]).required(true))]
 pub struct ExplainArgs {
     /// An observed flow, by the id that records bear; the running daemon is asked
-    #[arg(value_name = "FLOW_ID")]
+    #[arg(value_name = "FLOW_ID", conflicts_with = "kube")]
     pub flow: Option<String>,
     /// Who calls: namespace/pod, or an ip
     #[arg(long, value_name = "NAMESPACE/POD|IP", requires = "to", help_heading = "What if")]
@@ -42,18 +43,15 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "FILE|-")]
     pub batch: Option<PathBuf>,
     /// What the cluster is: YAML or JSON as kubectl prints it; a file, a directory, or - for stdin; may be repeated
-    #[arg(
-        long,
-        value_name = "FILE|DIR|-",
-        required_unless_present = "flow",
-        conflicts_with = "flow",
-        help_heading = "Facts"
-    )]
+    #[arg(long, value_name = "FILE|DIR|-", conflicts_with = "flow", help_heading = "Facts")]
     pub facts: Vec<PathBuf>,
+    #[command(flatten, next_help_heading = "Facts")]
+    pub kube: KubeArgs,
     /// Where istiod and its ConfigMaps are
     #[arg(long, value_name = "NAMESPACE", default_value = "istio-system", help_heading = "Facts")]
     pub istio_namespace: String,
-    /// Control plane revisions whose ConfigMap counts, separated by commas; all if left out
+    /// Control plane revisions whose ConfigMap counts, separated by commas. Left out: all that --facts has; of an API
+    /// server the default one
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Facts")]
     pub revisions: Vec<String>,
     /// Where the running daemon listens

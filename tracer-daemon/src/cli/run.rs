@@ -1,6 +1,7 @@
 //! Arguments of `run`. Every one but `--config` is a key of the configuration file too, under the same name.
 
 use super::DEFAULT_SOCKET;
+use super::kube::KubeArgs;
 use super::value::{self, JournalSize};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
@@ -13,18 +14,11 @@ pub struct RunArgs {
     /// What the cluster is: YAML or JSON as kubectl prints it; a file, a directory, or - for stdin; may be repeated
     #[arg(long, value_name = "FILE|DIR|-")]
     pub facts: Vec<PathBuf>,
-    /// The cluster as its API server tells it, by kubeconfig or, inside a pod, by its ServiceAccount: the default there
-    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub kube: Option<String>,
+    #[command(flatten)]
+    pub kube: KubeArgs,
     /// Which pods are watched. `node`: those of --node-name; of others is known what EndpointSlices say
     #[arg(long, value_name = "PODS", default_value = "all")]
     pub pods: Pods,
-    /// Set in every pod of a cluster
-    #[arg(long, hide = true, env = "KUBERNETES_SERVICE_HOST", value_name = "ADDR")]
-    pub kubernetes_service_host: Option<String>,
-    /// Which kubeconfig is read, as kubectl has it
-    #[arg(long, hide = true, env = "KUBECONFIG", value_name = "FILES")]
-    pub kubeconfig: Option<String>,
     /// Records as JSON lines: a file, or - for stdout
     #[arg(long, value_name = "FILE|-")]
     pub journal: Option<PathBuf>,

@@ -33,26 +33,26 @@ pub struct Cluster {
     index: Index,
     /// Objects that could not be read: every answer says that they are left out.
     left_out: Vec<String>,
+    /// What to do about a pod that is not there.
+    missing: &'static str,
 }
 
 /// Facts of a what-if have no history: all of it holds now.
 const NOW: Ktime = Ktime(0);
 
 impl Cluster {
-    pub fn new(facts: impl IntoIterator<Item = Delta>, left_out: Vec<String>) -> Self {
+    pub fn new(facts: impl IntoIterator<Item = Delta>, left_out: Vec<String>, missing: &'static str) -> Self {
         let mut index = Index::new();
         for delta in facts {
             index.apply(NOW, &delta);
         }
-        Self { index, left_out }
+        Self { index, left_out, missing }
     }
 
     /// Why the question cannot be answered says what to do about it.
     pub fn ask(&mut self, question: &Question) -> Result<wire::Answer, String> {
         let call = question.call()?;
-        let explanation = explain(&self.index, &call, NOW).map_err(|unknown| {
-            format!("{unknown}: give its object with --facts (kubectl get pods -A -o yaml), or name one that is there")
-        })?;
+        let explanation = explain(&self.index, &call, NOW).map_err(|unknown| format!("{unknown}: {}", self.missing))?;
         let mut answer = wire::Answer::new(&explanation);
         answer.mend(patch(&mut self.index, &call, &explanation.verdict, NOW).as_ref());
         answer.caveats.extend(self.left_out.iter().map(|object| format!("left out of this answer: {object}")));

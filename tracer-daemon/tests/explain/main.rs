@@ -23,7 +23,7 @@ fn file(path: &str) -> PathBuf {
 fn cluster(path: &Path) -> Cluster {
     let facts = read_facts(&[path.to_owned()], &IstioInstallation::default())
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Cluster::new(facts.deltas, facts.skipped.iter().map(ToString::to_string).collect())
+    Cluster::new(facts.deltas, facts.skipped.iter().map(ToString::to_string).collect(), "give its object with --facts")
 }
 
 /// The answers to these lines, and how the batch ended.

@@ -162,7 +162,7 @@ fn facts_are_told_by_one_or_by_the_other() {
     };
     for (args, pod, words) in [
         (&["--kube", "--facts", "x.yaml"][..], false, "--facts and --kube are given together"),
-        (&[][..], false, "watch the cluster with --kube"),
+        (&[][..], false, "ask the cluster with --kube"),
         (&["--facts", "x.yaml", "--pods", "node"][..], false, "--pods node is given without --kube"),
         (&["--kube"][..], false, "cannot read kubeconfig /nonexistent/config"),
         (&["--kube=other"][..], false, "/nonexistent/config"),

@@ -1,11 +1,13 @@
-//! The same cluster from its file and from the API server: the same facts.
+//! The same cluster from its file and from the API server: the same facts, and the same answers to every question.
 
 use crate::cluster::{account, connected, kubeconfig_of, watch};
 use crate::started;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 use tracer_daemon::source::cluster::watch::Watch;
 use tracer_daemon::source::cluster::{IstioInstallation, read_facts};
@@ -14,17 +16,18 @@ use tracer_engine::mesh::index::Index;
 use tracer_engine::net::Ktime;
 use tracer_lab::kubernetes::{Options, documents};
 
-const WITHIN: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What every API server makes for itself, and the roles of the tests.
 const OWN: [&str; 7] =
     ["default", "default/kubernetes", "istio-system", "kube-node-lease", "kube-public", "kube-system", "mesh-tracer"];
 
 #[tokio::test]
-async fn each_cluster_of_the_truth_says_the_same_by_file_and_by_api() {
+async fn each_cluster_of_the_truth_says_the_same_and_answers_the_same_by_file_and_by_api() {
     let server = started(Options::default()).await;
-    let connection = connected(kubeconfig_of(&server, &account(), &server.url()).await).await;
-    let (mut compared, clusters) = (0, clusters());
+    let kubeconfig = kubeconfig_of(&server, &account(), &server.url()).await;
+    let connection = connected(kubeconfig.clone()).await;
+    let (mut compared, mut answered, clusters) = (0, 0, clusters());
     for folder in &clusters {
         let file = folder.join("cluster.yaml");
         let from_file = read_facts(std::slice::from_ref(&file), &IstioInstallation::default()).unwrap();
@@ -34,16 +37,38 @@ async fn each_cluster_of_the_truth_says_the_same_by_file_and_by_api() {
         server.etcd().seed(objects.iter().cloned()).await.unwrap();
         // Both ways in which a list comes.
         let watch = Watch { streaming: compared % 2 == 0, ..watch() };
-        let from_api = watch.read(&connection, WITHIN).await.unwrap();
-        assert!(from_api.skipped.is_empty() && from_api.malformed.is_empty() && from_api.withheld.is_empty());
+        let from_api = watch.read(&connection, PATIENCE).await.unwrap();
+        assert!(from_api.unreadable.is_empty() && from_api.withheld.is_empty(), "{:?}", from_api.unreadable);
         assert_eq!(by_name(&from_api.deltas), by_name(&from_file.deltas), "{}", file.display());
         assert_eq!(seniority(&from_api.deltas), seniority(&from_file.deltas), "{}", file.display());
+        let questions = folder.join("calls.jsonl");
+        let [by_api, by_file] = [&["--kube".into()][..], &["--facts".into(), file.clone().into_os_string()]]
+            .map(|facts| explained(facts, &kubeconfig, &questions));
+        assert!(by_api == by_file, "{}: {}", file.display(), first_difference(&by_api, &by_file));
+        answered += by_api.lines().count();
         for namespace in objects.iter().filter(|object| object["kind"] == "Namespace") {
             forget(&server.etcd(), namespace).await;
         }
         compared += 1;
     }
     assert!(compared >= 40 && compared == clusters.len(), "{compared} clusters");
+    assert_eq!(answered, 4484);
+}
+
+/// What the binary says to a batch.
+fn explained(facts: &[OsString], kubeconfig: &Path, questions: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+    command.arg("explain").args(facts).arg("--batch").arg(questions).args(["-o", "json", "--log", "warn"]);
+    command.env("KUBECONFIG", kubeconfig).env_remove("KUBERNETES_SERVICE_HOST");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{facts:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn first_difference(one: &str, other: &str) -> String {
+    let different = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    different.map_or_else(|| "one is longer".to_owned(), |(one, other)| format!("\n{one}\n{other}"))
 }
 
 /// Namespaces stay behind where a test clears the cluster: here they are part of it.

@@ -10,6 +10,7 @@ mod credentials;
 mod daemon;
 mod definitions;
 mod equality;
+mod explain;
 mod objects;
 mod outage;
 mod privacy;

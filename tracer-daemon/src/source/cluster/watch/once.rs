@@ -5,23 +5,25 @@ use super::state::State;
 use super::told::{Told, Watched};
 use super::{Watch, pulses};
 use crate::source::cluster::change::Change;
-use crate::source::cluster::lower::{LowerError, kind};
+use crate::source::cluster::lower::kind;
 use crate::source::cluster::object::{ClusterEvent, ObjectKind, ObjectRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::channel;
 use tracer_engine::mesh::facts::Delta;
+use tracing::info;
+
+/// How often within one's patience it is looked at how far it has come.
+const LOOKS: u32 = 15;
 
 /// All that the API server tells.
 #[derive(Default, Debug)]
 pub struct ClusterFacts {
     /// What is there, then which kinds are complete.
     pub deltas: Vec<Delta>,
-    /// Objects with a value that cannot be read.
-    pub skipped: Vec<LowerError>,
-    /// Objects that are none of their kind at all, and why.
-    pub malformed: BTreeMap<ObjectRef, String>,
+    /// Objects that cannot be read, and why.
+    pub unreadable: BTreeMap<ObjectRef, String>,
     /// What is not told to us, and what to do: kinds that we are not allowed to watch.
     pub withheld: Vec<(Watched, String)>,
 }
@@ -30,29 +32,39 @@ pub struct ClusterFacts {
 pub enum ReadError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("the API server did not tell everything within {within:?}; of {missing}")]
-    TooSlow { within: Duration, missing: String },
+    #[error(
+        "the API server has told nothing new for {patience:?}, and not everything ({missing}): mend that, or give facts \
+         with --facts"
+    )]
+    Stalled { patience: Duration, missing: String },
 }
 
 impl Watch {
-    /// Reads everything, within a time.
-    pub async fn read(&self, connection: &Arc<Connection>, within: Duration) -> Result<ClusterFacts, ReadError> {
+    /// Reads everything, for as long as there is something new within one's patience.
+    pub async fn read(&self, connection: &Arc<Connection>, patience: Duration) -> Result<ClusterFacts, ReadError> {
         connection.greet().await?;
         let (to, mut told) = channel(256);
         let pulses = pulses();
         let mut reading = Reading { open: ObjectKind::ALL.into(), ..Reading::default() };
-        let read = async {
+        let watching = self.run(connection, &pulses, to);
+        tokio::pin!(watching);
+        let mut look = tokio::time::interval(patience / LOOKS);
+        let (mut progress, mut in_vain) = (reading.progress(), 0);
+        while !reading.open.is_empty() {
             tokio::select! {
-                () = self.run(connection, &pulses, to) => {}
-                () = async {
-                    while !reading.open.is_empty() && let Some(told) = told.recv().await {
-                        reading.take(told, self);
+                () = &mut watching => {}
+                told = told.recv() => told.into_iter().for_each(|told| reading.take(told, self)),
+                _ = look.tick() => {
+                    let before = std::mem::replace(&mut progress, reading.progress());
+                    in_vain = if progress == before { in_vain + 1 } else { 0 };
+                    if in_vain > LOOKS {
+                        return Err(ReadError::Stalled { patience, missing: reading.missing() });
                     }
-                } => {}
+                    if progress != before {
+                        info!("reading the cluster: {} objects, and not all yet of {}", reading.known(), reading.kinds());
+                    }
+                }
             }
-        };
-        if tokio::time::timeout(within, read).await.is_err() {
-            return Err(ReadError::TooSlow { within, missing: reading.missing() });
         }
         Ok(reading.facts())
     }
@@ -77,24 +89,47 @@ impl Reading {
                 }
                 self.states.insert(watched, state);
             }
-            Told::Malformed { object, why } => drop(self.facts.malformed.insert(object, why)),
+            Told::Malformed { object, why } => {
+                let why = format!("{object} cannot be read: {why}");
+                self.facts.unreadable.insert(object, why);
+            }
             Told::Listed(listed) => {
                 let gone = |of: &ObjectRef| of.kind == listed.kind && !listed.keys.contains(&of.namespace, &of.name);
                 self.objects.retain(|of, _| !gone(of));
+                self.facts.unreadable.retain(|of, _| !gone(of));
             }
             Told::Event(ClusterEvent::Synced(kind)) => {
                 self.open.remove(&kind);
                 self.synced.push(kind);
             }
-            Told::Event(ClusterEvent::Deleted(object)) => drop(self.objects.remove(&object)),
+            Told::Event(ClusterEvent::Deleted(object)) => {
+                self.facts.unreadable.remove(&object);
+                self.objects.remove(&object);
+            }
             Told::Event(event @ ClusterEvent::Applied(_)) => match Change::of(event, &watch.istio) {
                 Ok(Some(Change { event: ClusterEvent::Applied(object), delta })) => {
-                    self.objects.insert(object.reference(), delta);
+                    let object = object.reference();
+                    self.facts.unreadable.remove(&object);
+                    self.objects.insert(object, delta);
                 }
                 Ok(_) => {}
-                Err(error) => self.facts.skipped.push(error),
+                Err(error) => drop(self.facts.unreadable.insert(error.object.clone(), error.to_string())),
             },
         }
+    }
+
+    fn known(&self) -> usize {
+        self.objects.len() + self.facts.unreadable.len()
+    }
+
+    /// Grows with what is known; telling the same again does not count.
+    fn progress(&self) -> (usize, usize) {
+        (self.known(), ObjectKind::ALL.len() - self.open.len())
+    }
+
+    fn kinds(&self) -> String {
+        let kinds: Vec<_> = self.open.iter().map(ToString::to_string).collect();
+        kinds.join(", ")
     }
 
     fn facts(self) -> ClusterFacts {
