@@ -114,6 +114,7 @@ impl App {
                     istio: istio.clone(),
                     verdict_deadline: engine.verdict_deadline,
                     stall_deadline: engine.stall_deadline,
+                    pods_of_all_nodes: engine.pods_of_all_nodes,
                 };
                 let (tape, thread) = Tape::start(&path, &header).map_err(Failure::unreached)?;
                 (Some(tape), Some(thread))

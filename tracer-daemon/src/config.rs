@@ -136,6 +136,7 @@ impl TryFrom<RunArgs> for Config {
                 verdict_deadline,
                 stall_deadline,
                 first_bytes,
+                pods_of_all_nodes: pods == Pods::All,
                 ..tracer_engine::Config::default()
             },
             scope,

@@ -23,8 +23,9 @@ pub fn replay<R: BufRead>(
     keep: impl Fn(&Recorded) -> bool,
     told: &mut impl FnMut(&FlowRecord),
 ) -> Result<Replayed, TapeError> {
-    let TapeHeader { istio, verdict_deadline, stall_deadline, .. } = tape.header().clone();
-    let mut engine = Engine::new(Config { verdict_deadline, stall_deadline, ..Config::default() });
+    let TapeHeader { istio, verdict_deadline, stall_deadline, pods_of_all_nodes, .. } = tape.header().clone();
+    let config = Config { verdict_deadline, stall_deadline, pods_of_all_nodes, ..Config::default() };
+    let mut engine = Engine::new(config);
     let mut emit = |record: Record| match record {
         Record::Flow(flow) | Record::Connecting(flow) => told(&flow),
         Record::End(_) | Record::Drops(_) | Record::Facts(_) => {}

@@ -6,6 +6,7 @@ mod dialled;
 mod fates;
 mod foresight;
 mod name;
+mod news;
 mod predict;
 mod report;
 mod strike;
@@ -13,7 +14,7 @@ pub(crate) mod unclaimed;
 mod walks;
 
 pub(crate) use foresight::Facts;
-pub use predict::{named, predict};
+pub use predict::{foretold, predict};
 pub use report::Opinion;
 pub(crate) use report::{chosen_service, outcome_of, party};
 
@@ -45,6 +46,8 @@ pub struct Deadlines {
 #[derive(Debug)]
 pub struct Classifier {
     deadlines: Deadlines,
+    /// Pods of other nodes are told of too.
+    everywhere: bool,
     walks: Walks,
 }
 
@@ -67,8 +70,8 @@ const HANGING: Duration = Duration::from_mins(5);
 const UPSTREAM: Duration = Duration::from_secs(12);
 
 impl Classifier {
-    pub fn new(deadlines: Deadlines) -> Self {
-        Self { deadlines, walks: Walks::default() }
+    pub fn new(deadlines: Deadlines, everywhere: bool) -> Self {
+        Self { deadlines, everywhere, walks: Walks::default() }
     }
 
     /// The facts changed at `at`.
@@ -89,6 +92,9 @@ impl Classifier {
         }
         if flow.told && is_silent(flow) {
             return Judgement::Stands;
+        }
+        if let Some(at) = news::awaited(index, flow, now, self.everywhere).filter(|_| !flow.told) {
+            return Judgement::Wait(Some(at));
         }
         let over = flow.near().is_some_and(LegEnd::ended);
         let opened = flow.opened().unwrap_or(flow.root.since());
@@ -144,13 +150,16 @@ impl Classifier {
         let Deadlines { stall, first_bytes, .. } = self.deadlines;
         let seen = collect(flow, Circumstances { now, stall, over, first_bytes });
         let dialled = flow.root.client.as_ref().map(|client| client.socket.remote.ip);
-        let hints = Hints::new(index, &seen, dialled, flow.root.since());
+        let as_of = news::as_of(index, flow);
+        let hints = Hints::new(index, &seen, dialled, as_of);
         let calls = match reporter {
             Reporter::Source => Calls::from_iter(call::from_source(index, flow, call::sends(flow, &seen))),
             Reporter::Destination => call::from_destination(index, flow, &seen),
         };
-        let walked = calls.iter().map(|call| self.walks.outcomes(index, call, flow.root.since())).collect();
-        Case { flow, reporter, seen, hints, calls, walked }
+        let walked = calls.iter().map(|call| self.walks.outcomes(index, call, as_of)).collect();
+        let ends = flow.near().map(|end| [end.socket.local.ip, end.socket.remote.ip]);
+        let blind = !flow.root.server_spoke() && ends.is_some_and(|ends| news::is_unknown(index, &ends, as_of));
+        Case { flow, reporter, seen, hints, calls, walked, blind }
     }
 }
 
@@ -162,6 +171,8 @@ struct Case<'a, 'v> {
     hints: Hints,
     calls: Calls,
     walked: SmallVec<[Arc<[Outcome]>; 2]>,
+    /// Nothing is known of one of its ends, and nobody answered.
+    blind: bool,
 }
 
 impl Case<'_, '_> {
@@ -185,7 +196,7 @@ impl Case<'_, '_> {
             let walked = walked.map(|outcome| Candidate { outcome, fate: Fate::Walked }).collect();
             name::contradiction(&walked, &self.hints)
         } else {
-            name::name(open, &self.hints, basis)
+            name::sure(name::name(open, &self.hints, basis), self.blind)
         };
         Opinion { calls: self.calls.clone(), ..Opinion::new(verdict, self.reporter, self.flow, &self.seen, open) }
     }

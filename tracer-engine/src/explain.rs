@@ -4,7 +4,7 @@
 mod condition;
 mod dialled;
 
-use crate::classify::{chosen_service, named, party};
+use crate::classify::{chosen_service, foretold, party};
 use crate::mesh::facts::{MtlsMode, ObjectKey};
 use crate::mesh::index::Index;
 use crate::net::{Endpoint, Ktime, Name};
@@ -73,7 +73,7 @@ const CONDITIONS: usize = 8;
 pub fn explain(index: &Index, call: &Call, as_of: Ktime) -> Result<Explanation, Unexplained> {
     let from = caller(index, &call.from, as_of)?;
     let outcomes = walk::explain(index, call, as_of);
-    let verdict = named(&outcomes);
+    let verdict = foretold(index, call, as_of, &outcomes);
     let mut caveats = dialled::caveats(index, call, as_of);
     let (steps, ways) = ways(index, &verdict, call, &outcomes, as_of, &mut caveats);
     Ok(Explanation {

@@ -47,6 +47,8 @@ pub struct Config {
     pub settle: Duration,
     /// Whether the kernel reads first payloads.
     pub first_bytes: bool,
+    /// Whether pods of other nodes are told of: else nobody waits for them.
+    pub pods_of_all_nodes: bool,
     /// Counted flows that are kept until they close.
     pub max_open_flows: usize,
     /// Connections that are kept until their flow is counted.
@@ -63,6 +65,7 @@ impl Default for Config {
             stall_deadline: Duration::from_secs(5),
             settle: Duration::from_millis(50),
             first_bytes: true,
+            pods_of_all_nodes: true,
             max_open_flows: 2_000_000,
             max_undecided: 1_000_000,
         }
@@ -71,12 +74,23 @@ impl Default for Config {
 
 impl Engine {
     pub fn new(config: Config) -> Self {
-        let Config { verdict_deadline, stall_deadline, settle, first_bytes, max_open_flows, max_undecided } = config;
+        let Config {
+            verdict_deadline,
+            stall_deadline,
+            settle,
+            first_bytes,
+            pods_of_all_nodes,
+            max_open_flows,
+            max_undecided,
+        } = config;
         let limits = Limits { settle, verdict: verdict_deadline, open: max_open_flows, undecided: max_undecided };
         Self {
             index: Index::new(),
             flows: FlowTable::new(limits),
-            classifier: Classifier::new(Deadlines { verdict: verdict_deadline, stall: stall_deadline, first_bytes }),
+            classifier: Classifier::new(
+                Deadlines { verdict: verdict_deadline, stall: stall_deadline, first_bytes },
+                pods_of_all_nodes,
+            ),
             now: Ktime::default(),
         }
     }

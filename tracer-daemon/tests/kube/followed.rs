@@ -71,6 +71,16 @@ impl Followed {
         self.until("everything is synced", |followed| all.iter().all(|kind| followed.index.synced(*kind))).await;
     }
 
+    /// When the last change was learnt.
+    pub(crate) fn now(&self) -> Ktime {
+        Ktime(self.now)
+    }
+
+    /// Time goes by.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = (self.now() + time).0;
+    }
+
     pub(crate) fn pods(&self) -> Vec<String> {
         let mut pods: Vec<_> = self.index.keys(Kind::Pod).iter().map(ObjectKey::to_string).collect();
         pods.sort();

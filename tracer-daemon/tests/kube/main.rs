@@ -15,6 +15,7 @@ mod objects;
 mod outage;
 mod privacy;
 mod rbac;
+mod tombstones;
 mod trouble;
 
 use tokio::sync::OnceCell;

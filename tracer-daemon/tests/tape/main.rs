@@ -21,6 +21,7 @@ fn header() -> TapeHeader {
         istio: IstioInstallation { namespace: "mesh".to_owned(), revisions: vec!["canary".to_owned()] },
         verdict_deadline: Duration::from_secs(2),
         stall_deadline: Duration::from_millis(5500),
+        pods_of_all_nodes: true,
     }
 }
 
@@ -142,7 +143,8 @@ fn the_first_line_tells_a_person_what_it_is() {
     let expected = format!(
         "{{\"mesh_tracer_tape\":1,\"recorded_by\":\"mesh-tracer {}\",\"kernel\":\"6.18.0\",\"node\":\"n1\",\"boot\":\
          \"2026-11-23T10:00:00.123456789Z\",\"istio_namespace\":\"mesh\",\"revisions\":[\"canary\"],\
-         \"verdict_deadline_ms\":2000,\"stall_deadline_ms\":5500}}",
+         \"verdict_deadline_ms\":2000,\"stall_deadline_ms\":5500,\
+         \"pods_of_all_nodes\":true}}",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(String::from_utf8_lossy(first), expected);

@@ -2,6 +2,7 @@
 //! alone what was dialled is not known, so there are several.
 
 use super::dialled::{self, Arrival};
+use super::news;
 use crate::evidence::{Evidence, Seen, arrived_port};
 use crate::flow::{FirstBytes, FlowView, Role};
 use crate::mesh::facts::Enrolment;
@@ -20,7 +21,7 @@ pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> O
     let client = flow.root.client.as_ref()?;
     // Only of an application that runs as the proxy does the uid decide anything.
     let uid = (client.role == Role::Proxy).then_some(client.socket.owner.uid);
-    let from = match index.owner(&client.socket, client.since) {
+    let from = match index.owner(&client.socket, news::as_of(index, flow)) {
         Occupant::Pod(pod) => Source::Pod(pod.key.clone()),
         _ => Source::Ip(client.socket.local.ip),
     };
@@ -31,7 +32,7 @@ pub(super) fn from_source(index: &Index, flow: &FlowView<'_>, sends: Sends) -> O
 pub(super) fn from_destination(index: &Index, flow: &FlowView<'_>, seen: &Seen<'_>) -> Calls {
     let mut calls = Calls::new();
     let Some(server) = flow.root.server.as_ref() else { return calls };
-    let (at, since) = (server.socket.local.ip, server.since);
+    let (at, since) = (server.socket.local.ip, news::as_of(index, flow));
     let client = server.socket.remote.ip;
     let from = source(index, client, since);
     let proxy_uid = match index.pod_at(client, since).map(|pod| &pod.enrolment) {

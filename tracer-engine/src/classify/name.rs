@@ -25,6 +25,18 @@ pub(super) fn name(open: &Open<'_>, hints: &Hints, basis: Basis) -> Verdict {
     }
 }
 
+/// That the mesh has no part in it is presumed of ends that are known, and of no others. `blind`: nothing is known of
+/// one, and nothing was heard of it.
+pub(super) fn sure(verdict: Verdict, blind: bool) -> Verdict {
+    let Verdict { class: Class::Unmeshed, reason: Some(reason), .. } = verdict else { return verdict };
+    if !blind {
+        return verdict;
+    }
+    let candidates = vec![verdict::Candidate { reason, cause: verdict.causes.first().copied() }];
+    let (class, causes, basis) = (Class::Undetermined, Causes::new(), Basis::Predicted);
+    Verdict { class, reason: None, causes, candidates, security: Security::Unknown, basis, ..verdict }
+}
+
 /// The facts leave no end that the evidence allows: they are stale, or a rule is wrong. Both sides are shown, the
 /// walk's as candidates.
 pub(super) fn contradiction(walked: &Open<'_>, hints: &Hints) -> Verdict {

@@ -2,19 +2,27 @@
 
 use super::fates::{Candidate, Fate, Hints};
 use super::name::{self, Open};
+use super::news;
 use crate::mesh::index::Index;
 use crate::net::Ktime;
 use crate::verdict::{Basis, Verdict};
-use crate::walk::outcome::{Call, Outcome};
+use crate::walk::outcome::{Call, Outcome, Source};
 use crate::walk::walk;
+use smallvec::SmallVec;
+use std::net::IpAddr;
 
 /// The verdict of a what-if.
 pub fn predict(index: &Index, call: &Call, as_of: Ktime) -> Verdict {
-    named(&walk(index, call, as_of))
+    foretold(index, call, as_of, &walk(index, call, as_of))
 }
 
-/// The name of these ends, as if each of them were still open.
-pub fn named(outcomes: &[Outcome]) -> Verdict {
+/// The verdict of a what-if that ends like this.
+pub fn foretold(index: &Index, call: &Call, as_of: Ktime, outcomes: &[Outcome]) -> Verdict {
     let open: Open<'_> = outcomes.iter().map(|outcome| Candidate { outcome, fate: Fate::Walked }).collect();
-    name::name(&open, &Hints::default(), Basis::Predicted)
+    let from = match &call.from {
+        Source::Ip(ip) => Some(*ip),
+        Source::Pod(_) => None,
+    };
+    let ends: SmallVec<[IpAddr; 2]> = from.into_iter().chain([call.to.ip]).collect();
+    name::sure(name::name(&open, &Hints::default(), Basis::Predicted), news::is_unknown(index, &ends, as_of))
 }

@@ -2,6 +2,7 @@
 
 use super::call::Calls;
 use super::name::Open;
+use super::news;
 use crate::evidence::{Seen, arrived_port};
 use crate::flow::{FlowView, Leg, LegEnd, Role, Side};
 use crate::mesh::facts::ObjectKey;
@@ -69,7 +70,7 @@ impl Opinion {
         at: Ktime,
         revises: Option<(Class, Option<Reason>)>,
     ) -> FlowRecord {
-        let since = flow.root.since();
+        let since = news::as_of(index, flow);
         let (client, server) = addresses(flow);
         let dialler = flow.root.client.as_ref().map(|end| index.owner(&end.socket, since));
         let client = party(client, dialler.unwrap_or_else(|| index.occupant(client.ip, since)), None);

@@ -152,7 +152,7 @@ impl Index {
                 }
             }
         }
-        if !self.slices.with_address(ip).is_empty() || self.addresses.in_pod_cidr(ip) {
+        if self.slices.is_pods(ip) || self.addresses.in_pod_cidr(ip) {
             Occupant::Unknown(UnknownReason::PodNotSeenYet)
         } else if self.synced(Kind::Pod) && self.synced(Kind::Service) && self.synced(Kind::Node) {
             Occupant::External
@@ -192,6 +192,11 @@ impl Index {
             Some(Occupant::Pod(pod)) => Some(pod),
             _ => None,
         }
+    }
+
+    /// Of an address that nobody was told to have at `at`: when the next pod was told to have it.
+    pub(crate) fn told_after(&self, ip: IpAddr, at: Ktime) -> Option<Ktime> {
+        self.addresses.told_after(ip, at)
     }
 
     /// Whether proxies may not have been told yet, at `at`, of the pod that has this address.

@@ -9,6 +9,7 @@ mod drops;
 mod endings;
 mod lab;
 mod meshes;
+mod news;
 mod properties;
 mod rows;
 mod wire;

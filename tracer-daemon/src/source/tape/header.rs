@@ -17,6 +17,7 @@ pub struct TapeHeader {
     pub istio: IstioInstallation,
     pub verdict_deadline: Duration,
     pub stall_deadline: Duration,
+    pub pods_of_all_nodes: bool,
 }
 
 /// Looked at before all else, so that a later format is called by its version whatever else it changed.
@@ -36,11 +37,18 @@ struct HeaderLine {
     revisions: Vec<String>,
     verdict_deadline_ms: u64,
     stall_deadline_ms: u64,
+    /// Tapes that do not say it are of all nodes.
+    #[serde(default = "yes")]
+    pods_of_all_nodes: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl TapeHeader {
     pub(super) fn to_line(&self) -> impl Serialize + use<> {
-        let Self { kernel, node, boot, istio, verdict_deadline, stall_deadline } = self;
+        let Self { kernel, node, boot, istio, verdict_deadline, stall_deadline, pods_of_all_nodes } = self;
         let IstioInstallation { namespace, revisions } = istio;
         HeaderLine {
             mesh_tracer_tape: VERSION,
@@ -52,6 +60,7 @@ impl TapeHeader {
             revisions: revisions.clone(),
             verdict_deadline_ms: millis(*verdict_deadline),
             stall_deadline_ms: millis(*stall_deadline),
+            pods_of_all_nodes: *pods_of_all_nodes,
         }
     }
 
@@ -72,6 +81,7 @@ impl TapeHeader {
             revisions,
             verdict_deadline_ms,
             stall_deadline_ms,
+            pods_of_all_nodes,
         } = line;
         Ok(Self {
             kernel,
@@ -80,6 +90,7 @@ impl TapeHeader {
             istio: IstioInstallation { namespace, revisions },
             verdict_deadline: Duration::from_millis(verdict_deadline_ms),
             stall_deadline: Duration::from_millis(stall_deadline_ms),
+            pods_of_all_nodes,
         })
     }
 }

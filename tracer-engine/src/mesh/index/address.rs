@@ -156,6 +156,14 @@ impl Addresses {
         tenant.or_else(|| self.host_network_by_uid.get(uid))
     }
 
+    /// Of an address that nobody was told to have at `at`: when the next one was told to have it.
+    pub(super) fn told_after(&self, ip: IpAddr, at: Ktime) -> Option<Ktime> {
+        let tenancies = self.tenancies.get(&ip)?;
+        let held = tenancies.iter().any(|t| t.from <= at && t.until.is_none_or(|until| at < until));
+        let next = || tenancies.iter().map(|t| t.from).filter(|from| *from > at).min();
+        if held { None } else { next() }
+    }
+
     /// Whether the pod that had `ip` at `at` was first told of so shortly before that a proxy may not know it yet.
     pub(super) fn is_new(&self, ip: IpAddr, at: Ktime) -> bool {
         let held = |t: &&Tenancy| t.until.is_none_or(|until| at < until);

@@ -68,6 +68,13 @@ impl Slices {
     pub(super) fn with_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
         self.addresses.get(&ip).map_or(&[], |slices| slices)
     }
+
+    /// Whether a pod is said to have this address. An endpoint that somebody wrote by hand may be anything.
+    pub(super) fn is_pods(&self, ip: IpAddr) -> bool {
+        let has = |addresses: &[IpAddr]| addresses.iter().any(|address| address.to_canonical() == ip);
+        let mut endpoints = self.with_address(ip).iter().flat_map(|slice| &slice.endpoints);
+        endpoints.any(|endpoint| endpoint.pod.is_some() && has(&endpoint.addresses))
+    }
 }
 
 fn take<K: Hash + Eq>(map: &mut HashMap<K, SmallVec<[Arc<EndpointSlice>; 1]>>, key: &K, slice: &Arc<EndpointSlice>) {
