@@ -105,12 +105,15 @@ impl App {
             kernel: release.clone(),
             node: Arc::clone(&origin.node),
         };
+        let epoch = Epoch::now();
         let (tape, tape_thread) = match tape {
             Some(path) => {
                 let header = TapeHeader {
                     kernel: release.clone(),
                     node: origin.node.to_string(),
-                    boot: Epoch::now().at(Ktime(0)),
+                    boot: epoch.at(Ktime(0)),
+                    started: Some(origin.started),
+                    first_bytes: engine.first_bytes,
                     istio: istio.clone(),
                     verdict_deadline: engine.verdict_deadline,
                     stall_deadline: engine.stall_deadline,
@@ -153,7 +156,7 @@ impl App {
             None => (None, None),
         };
         let (inputs, batches) = mpsc::channel(BATCHES);
-        let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch));
+        let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch), epoch);
         let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
         let ended = || Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above"));
         let facts = match facts {

@@ -79,6 +79,9 @@ pub enum Command {
         before_help = "  mesh-tracer explain --facts cluster.yaml --from shop/web-0 --to 10.244.1.7:9300 --send http --host 10.244.1.7"
     )]
     Explain(Box<ExplainArgs>),
+    /// The same inputs again, the same records out, byte for byte
+    #[command(before_help = "  mesh-tracer replay incident.tape > flows.jsonl")]
+    Replay(ReplayArgs),
     /// Can this node be traced? One line each, the fix beside it
     #[command(before_help = "  sudo mesh-tracer check")]
     Check(CheckArgs),
@@ -104,6 +107,13 @@ pub struct CheckArgs {
     /// Are these readable facts? A file, a directory, or - for stdin; may be repeated
     #[arg(long, value_name = "FILE|DIR|-")]
     pub facts: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// What `run --tape` wrote, of this version or an older one; or - for stdin
+    #[arg(value_name = "TAPE")]
+    pub tape: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use tracer_engine::net::Ktime;
 
 /// The wall time at which the kernel's monotonic clock stood at zero. It moves when the wall clock is set, so it is
-/// read anew for each batch of records and never kept.
+/// read anew for each batch of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Epoch {
     nanos: i128,
@@ -30,6 +30,11 @@ impl Epoch {
     /// For tests and for recorded inputs, whose clocks were read on another machine.
     pub fn from_boot(boot: Timestamp) -> Self {
         Self { nanos: boot.as_nanosecond() }
+    }
+
+    /// As far as two readings of two clocks, one after the other, can tell.
+    pub fn is_about(self, other: Self) -> bool {
+        (self.nanos - other.nanos).abs() < 1_000_000
     }
 
     pub fn at(self, time: Ktime) -> Timestamp {

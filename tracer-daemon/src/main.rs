@@ -7,13 +7,17 @@ mod terminal;
 
 use anyhow::anyhow;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
-use tracer_daemon::cli::{self, CheckArgs, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, StatusFormat, UsageError};
+use tracer_daemon::cli::{
+    self, CheckArgs, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, RecordSource, ReplayArgs, StatusFormat,
+    UsageError,
+};
 use tracer_daemon::clock;
-use tracer_daemon::command::observe::{self, Filters, Observe, Source};
-use tracer_daemon::command::{Answer, Failure, check, status};
+use tracer_daemon::command::observe::{self, End, Filters, Observe, Source};
+use tracer_daemon::command::{Answer, Failure, check, replay, status};
 use tracer_daemon::process;
 use tracer_daemon::source::cluster::IstioInstallation;
 use tracer_daemon::source::cluster::watch::Rbac;
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(*args).map(|()| Answer::Yes),
         Command::Observe(args) => observe(*args, &global),
         Command::Explain(args) => explain::explain(*args, &global),
+        Command::Replay(args) => replay(&args, &global),
         Command::Check(args) => {
             let CheckArgs { cgroup, node_name, facts } = args;
             let asked_for = check::Asked { cgroup2: cgroup, node: node_name.unwrap_or_else(process::host_name), facts };
@@ -57,8 +62,9 @@ fn main() -> ExitCode {
 fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
     let now = clock::wall();
     let ObserveArgs { follow, last, since, until, all, output, from, filters, .. } = args;
+    let RecordSource { socket, journal, tape } = from;
     let what = Observe {
-        source: from.journal.map_or(Source::Socket(from.socket), Source::Journal),
+        source: journal.map(Source::Journal).or(tape.map(Source::Tape)).unwrap_or(Source::Socket(socket)),
         follow,
         last,
         since: since.map(|since| since.resolve(now)),
@@ -74,11 +80,30 @@ fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
     let summary = asked(observe::observe(what, &mut stdout(global), interrupted()))?;
     // A closed stderr takes away the summary, not the answer.
     let _ = writeln!(io::stderr(), "{summary}");
-    if summary.cut {
-        let why = "the daemon closed the stream in the middle: it died, or this reader took nothing for too long";
-        return Err(Failure::unreached(anyhow!(why)));
+    match &summary.end {
+        End::Whole => Ok(Answer::Yes),
+        End::Dropped => Err(Failure::unreached(anyhow!("{}", summary.end))),
+        End::Damaged(_) => Err(Failure::input(anyhow!("{}", summary.end))),
+        End::Cut(cut) => {
+            let _ = writeln!(io::stderr(), "mesh-tracer: {cut}");
+            Ok(Answer::No)
+        }
     }
-    Ok(Answer::Yes)
+}
+
+fn replay(args: &ReplayArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
+    let out = &mut BufWriter::new(stdout(global));
+    let (answer, summary) = if args.tape.as_os_str() == "-" {
+        replay::replay(io::stdin().lock(), out)?
+    } else {
+        let path = args.tape.display();
+        let tape = File::open(&args.tape).map_err(|error| {
+            Failure::input(anyhow!("cannot read the tape {path}: {error}; name one that `run --tape FILE` writes"))
+        })?;
+        replay::replay(BufReader::new(tape), out)?
+    };
+    let _ = writeln!(io::stderr(), "{summary}");
+    Ok(answer)
 }
 
 fn rbac(args: RbacArgs) -> Result<Answer, Failure> {

@@ -1,68 +1,111 @@
-//! The same inputs again, the same records out: a tape through the engine.
+//! The same inputs again, the same records out: a tape through the engine, as the daemon that recorded it told it.
 
 use crate::clock::Epoch;
-use crate::source::cluster::LowerError;
-use crate::source::tape::{Recorded, TapeError, TapeHeader, TapeReader};
-use std::io::BufRead;
-use tracer_engine::input::Input;
-use tracer_engine::record::{FlowRecord, Record};
+use crate::sink::Told;
+use crate::sink::wire::{Loss, Origin};
+use crate::source::cluster::{IstioInstallation, LowerError};
+use crate::source::tape::{Recorded, TapeError, TapeHeader};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tracer_engine::record::Record;
 use tracer_engine::{Config, Engine};
 
-/// What a tape told, beside its records.
+/// An iterator over what was told: records, and notices of lost events. The engine hears nothing but the inputs, ticks
+/// included. Where they end, the flows that have no verdict yet get the one that is known by then.
+#[derive(Debug)]
+pub struct Replay<I> {
+    inputs: I,
+    engine: Engine,
+    istio: IstioInstallation,
+    origin: Arc<Origin>,
+    epoch: Epoch,
+    told: VecDeque<Arc<Told>>,
+    counts: Counts,
+    ended: bool,
+}
+
+/// What a tape held, beside what was told.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Replayed {
+pub struct Counts {
     pub inputs: u64,
+    /// Kernel events that the daemon had lost.
+    pub lost: u64,
     /// Objects that cannot be read: skipped, as they were when the tape was recorded.
     pub unreadable: Vec<LowerError>,
 }
 
-/// Plays the inputs that `keep` wants and tells every flow record. Where the tape ends, the flows that have no verdict
-/// yet get the one that is known by then.
-pub fn replay<R: BufRead>(
-    tape: &mut TapeReader<R>,
-    keep: impl Fn(&Recorded) -> bool,
-    told: &mut impl FnMut(&FlowRecord),
-) -> Result<Replayed, TapeError> {
-    let TapeHeader { istio, verdict_deadline, stall_deadline, pods_of_all_nodes, .. } = tape.header().clone();
-    let config = Config { verdict_deadline, stall_deadline, pods_of_all_nodes, ..Config::default() };
-    let mut engine = Engine::new(config);
-    let mut emit = |record: Record| match record {
-        Record::Flow(flow) | Record::Connecting(flow) => told(&flow),
-        Record::End(_) | Record::Drops(_) | Record::Facts(_) => {}
-    };
-    let mut replayed = Replayed::default();
-    for recorded in tape {
-        let recorded = recorded?;
-        replayed.inputs += 1;
-        if !keep(&recorded) {
-            continue;
+impl<I: Iterator<Item = Result<Recorded, TapeError>>> Replay<I> {
+    /// A tape, or what a caller keeps of its inputs.
+    pub fn new(header: &TapeHeader, inputs: I) -> Self {
+        let TapeHeader { node, boot, started, istio, .. } = header;
+        let TapeHeader { first_bytes, verdict_deadline, stall_deadline, pods_of_all_nodes, .. } = *header;
+        let config = Config { verdict_deadline, stall_deadline, first_bytes, pods_of_all_nodes, ..Config::default() };
+        Self {
+            inputs,
+            engine: Engine::new(config),
+            istio: istio.clone(),
+            origin: Arc::new(Origin { node: node.as_str().into(), started: started.unwrap_or(*boot) }),
+            epoch: Epoch::from_boot(*boot),
+            told: VecDeque::new(),
+            counts: Counts::default(),
+            ended: false,
         }
-        match recorded.into_input(&istio) {
-            Ok(Some(input)) => advance(&mut engine, input, &mut emit),
+    }
+
+    pub fn inputs(&self) -> &I {
+        &self.inputs
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    fn play(&mut self, recorded: Recorded) {
+        self.counts.inputs += 1;
+        match &recorded {
+            Recorded::Clock(boot) => self.epoch = Epoch::from_boot(*boot),
+            Recorded::Lost { at, count } => {
+                self.counts.lost += count;
+                let loss = Loss { events: *count, records: 0 };
+                self.told.push_back(Told::lost(*at, loss, &self.origin, self.epoch));
+            }
+            Recorded::Kernel(_) | Recorded::Cluster { .. } | Recorded::Tick(_) => {}
+        }
+        let Self { engine, told, origin, epoch, .. } = self;
+        match recorded.into_input(&self.istio) {
+            Ok(Some(input)) => engine.handle(input, &mut |record| tell(record, told, origin, *epoch)),
             Ok(None) => {}
-            Err(error) => replayed.unreadable.push(error),
+            Err(error) => self.counts.unreadable.push(error),
         }
     }
-    engine.drain(&mut emit);
-    Ok(replayed)
-}
 
-/// Dates the records of a tape as they were dated when it was recorded.
-pub fn epoch(header: &TapeHeader) -> Epoch {
-    Epoch::from_boot(header.boot)
-}
-
-/// The engine is ticked when it asks for it, as far as the tape's own time goes.
-fn advance(engine: &mut Engine, input: Input, emit: &mut impl FnMut(Record)) {
-    let now = match &input {
-        Input::Socket(event) => event.at,
-        Input::Dropped(dropped) => dropped.at,
-        Input::DropCount(count) => count.at,
-        Input::CgroupOwner(owner) => owner.at,
-        Input::Facts { at, .. } | Input::Lost { at, .. } | Input::Tick(at) => *at,
-    };
-    while let Some(due) = engine.next_tick().filter(|due| *due < now) {
-        engine.handle(Input::Tick(due), emit);
+    fn end(&mut self) {
+        self.ended = true;
+        let Self { engine, told, origin, epoch, .. } = self;
+        engine.drain(&mut |record| tell(record, told, origin, *epoch));
     }
-    engine.handle(input, emit);
+}
+
+impl<I: Iterator<Item = Result<Recorded, TapeError>>> Iterator for Replay<I> {
+    type Item = Result<Arc<Told>, TapeError>;
+
+    /// After an error comes what was told by the inputs before it.
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.told.is_empty() && !self.ended {
+            match self.inputs.next() {
+                Some(Ok(recorded)) => self.play(recorded),
+                Some(Err(error)) => return Some(Err(error)),
+                None => self.end(),
+            }
+        }
+        self.told.pop_front().map(Ok)
+    }
+}
+
+/// As the daemon's journal has it.
+fn tell(record: Record, told: &mut VecDeque<Arc<Told>>, origin: &Arc<Origin>, epoch: Epoch) {
+    match record {
+        Record::Flow(flow) | Record::Connecting(flow) => told.push_back(Told::flow(flow, origin, epoch)),
+        Record::End(_) | Record::Drops(_) | Record::Facts(_) => {}
+    }
 }

@@ -1,12 +1,12 @@
 //! Golden tapes: what was recorded of a real mesh gives the same records, byte for byte. A change that means to alter
 //! them writes them anew (`MESH_TRACER_KEEP_RECORDS=1 cargo test -p tracer-daemon --test golden`) and shows what it
 //! altered in its diff; `MESH_TRACER_KEEP_TAPES=1` with `--test meshes` records the tapes themselves anew.
+//! They are kept unpacked, so that git can tell what changed.
 
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
-use tracer_daemon::replay::{epoch, replay};
-use tracer_daemon::sink::wire::{self, Origin, Record};
+use tracer_daemon::replay::Replay;
 use tracer_daemon::source::tape::TapeReader;
 
 #[test]
@@ -34,10 +34,9 @@ fn replays(mesh: &str) {
     let input = File::open(folder.join("input.jsonl")).unwrap_or_else(|error| panic!("no tape of {mesh}: {error}"));
     let mut tape = TapeReader::open(BufReader::new(input)).expect("a tape");
     let header = tape.header().clone();
-    let origin = Origin { node: header.node.as_str().into(), started: header.boot };
-    let mut told = String::new();
-    replay(&mut tape, |_| true, &mut |flow| told.push_str(&wire::write(&Record::new(flow, &origin, epoch(&header)))))
-        .expect("every line of the tape can be read");
+    let told: String = Replay::new(&header, &mut tape)
+        .map(|told| told.expect("every line of the tape can be read").text().to_string())
+        .collect();
     assert_eq!(tape.cut(), None);
     keep(&folder.join("expected.jsonl"), &told);
     let expected = fs::read_to_string(folder.join("expected.jsonl")).expect("the records of the tape");

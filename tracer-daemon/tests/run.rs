@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -274,6 +274,43 @@ fn a_call_is_seen_served_and_written() {
 }
 
 #[test]
+fn a_tape_replays_to_the_journal_byte_for_byte() {
+    let daemon = Daemon::start(&["--tape", "tape"]);
+    let ports = [daemon.pods.calls(50), daemon.pods.call()];
+    let (status, _, log, dir) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+    for port in ports {
+        assert_eq!(of_port(&journal, port).len(), 1, "{journal}");
+    }
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+    let replayed = replay.args(["replay", "tape"]).current_dir(dir.path()).output().unwrap();
+    assert_eq!(replayed.status.code(), Some(0), "{replayed:?}");
+    assert_eq!(String::from_utf8(replayed.stdout).unwrap(), journal);
+}
+
+#[test]
+fn the_tape_of_a_daemon_that_is_killed_replays_up_to_a_second_before() {
+    let daemon = Daemon::start(&["--tape", "tape"]);
+    let port = daemon.pods.call();
+    // Told, so that it was recorded; what comes next is written with it, a second later at the latest.
+    let mut follower = daemon.observe(&["-f", "--last", "1", "--port", &port.to_string()]);
+    let mut line = String::new();
+    BufReader::new(follower.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let tape = daemon.path("tape");
+    let replay = || Command::new(env!("CARGO_BIN_EXE_mesh-tracer")).arg("replay").arg(&tape).output().unwrap();
+    let told = |output: &std::process::Output| !of_port(&String::from_utf8_lossy(&output.stdout), port).is_empty();
+    assert!((0..500).any(|_| told(&replay())), "not on the tape while the daemon runs");
+    daemon.signal(rustix::process::Signal::KILL);
+    let replayed = replay();
+    assert!(told(&replayed), "{replayed:?}");
+    assert_eq!(replayed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&replayed.stderr).contains("the tape is cut in line"), "{replayed:?}");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
 fn what_was_seen_just_before_the_end_is_written() {
     let daemon = Daemon::start(&["--verdict-deadline", "4s"]);
     let port = daemon.pods.call();
@@ -427,17 +464,6 @@ fn a_daemon_that_was_killed_is_followed_by_one_that_finds_what_is_open() {
     for word in [r#""seen_from":"middle""#, r#""pod":"caller""#, r#""pod":"callee""#] {
         assert!(record.contains(word), "{word} in {record}");
     }
-}
-
-#[test]
-fn a_tape_holds_what_the_engine_was_told() {
-    let daemon = Daemon::start(&["--tape", "inputs.tape"]);
-    daemon.pods.call();
-    let (status, _, log, dir) = daemon.stop();
-    assert_eq!(status.code(), Some(0), "{log}");
-    let tape = fs::read_to_string(dir.path().join("inputs.tape")).unwrap();
-    assert!(tape.lines().count() > 5, "{tape}");
-    assert!(Path::new(&dir.path().join("flows.jsonl")).exists());
 }
 
 /// A daemon whose journal is a pipe that nobody empties: its drain cannot end.

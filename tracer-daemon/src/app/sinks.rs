@@ -19,13 +19,27 @@ pub(super) struct Sinks {
     journal: Option<Queue>,
     watch: Arc<Watch>,
     batch: Vec<Arc<Told>>,
-    /// Read once a batch.
-    epoch: Option<Epoch>,
+    epoch: Epoch,
 }
 
 impl Sinks {
-    pub(super) fn new(recorder: Recorder, hub: Arc<Hub>, journal: Option<Queue>, watch: Arc<Watch>) -> Self {
-        Self { recorder, hub, journal, watch, batch: Vec::new(), epoch: None }
+    pub(super) fn new(
+        recorder: Recorder,
+        hub: Arc<Hub>,
+        journal: Option<Queue>,
+        watch: Arc<Watch>,
+        epoch: Epoch,
+    ) -> Self {
+        Self { recorder, hub, journal, watch, batch: Vec::new(), epoch }
+    }
+
+    /// By which what comes is dated.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(super) fn date_by(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
     }
 
     pub(super) fn origin(&self) -> &Origin {
@@ -34,7 +48,7 @@ impl Sinks {
 
     pub(super) fn record(&mut self, record: Record) {
         self.recorder.record(&record);
-        let epoch = *self.epoch.get_or_insert_with(Epoch::now);
+        let epoch = self.epoch;
         match record {
             Record::Flow(flow) | Record::Connecting(flow) => {
                 self.watch.made();
@@ -47,8 +61,8 @@ impl Sinks {
     }
 
     pub(super) fn lost(&mut self, at: Ktime, events: u64) {
-        let epoch = *self.epoch.get_or_insert_with(Epoch::now);
-        self.batch.push(Told::lost(at, Loss { events, records: 0 }, self.watch.origin(), epoch));
+        let loss = Loss { events, records: 0 };
+        self.batch.push(Told::lost(at, loss, self.watch.origin(), self.epoch));
     }
 
     pub(super) fn flush(&mut self, now: Ktime) {
@@ -57,7 +71,6 @@ impl Sinks {
             self.batch.iter().for_each(|told| journal.push(told));
         }
         self.batch.clear();
-        self.epoch = None;
         self.recorder.tick(now);
         self.watch.engine_moved(now);
     }

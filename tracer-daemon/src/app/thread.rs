@@ -4,7 +4,7 @@
 use super::scope::Scope;
 use super::sinks::Sinks;
 use super::tape::Tape;
-use crate::clock;
+use crate::clock::{self, Epoch};
 use crate::lifecycle::BlockReady;
 use crate::sink::Told;
 use crate::sink::wire::{Answer, Text};
@@ -81,6 +81,7 @@ impl EngineThread {
     }
 
     fn take(&mut self, message: Message) {
+        self.date();
         match message {
             Message::Events(events) => {
                 let last = events.iter().map(KernelEvent::at).max().unwrap_or_default();
@@ -118,7 +119,7 @@ impl EngineThread {
                 return;
             }
         }
-        self.sinks.flush(clock::ktime());
+        self.flush(clock::ktime());
     }
 
     /// What is known already is no input: a list that is told anew changes nothing where nothing changed.
@@ -146,21 +147,42 @@ impl EngineThread {
     }
 
     fn idle(&mut self) {
+        self.date();
         let now = clock::ktime();
         self.scope.expire(now);
         let until = Ktime(now.0.saturating_sub(ON_ITS_WAY.as_nanos() as u64));
         if self.engine.next_tick().is_some_and(|due| due <= until) {
             self.tick(until);
         }
-        self.sinks.flush(now);
+        self.flush(now);
     }
 
     /// Nothing comes any more: flows without a verdict get the one that is known by now.
-    fn end(&mut self) {
+    fn end(mut self) {
+        self.date();
         self.tick(clock::ktime());
-        let Self { engine, sinks, .. } = self;
+        let Self { engine, sinks, tape, told, .. } = &mut self;
         engine.drain(&mut |record: Record| sinks.record(record));
-        sinks.flush(self.told);
+        sinks.flush(*told);
+        if let Some(tape) = tape.take() {
+            tape.finish();
+        }
+    }
+
+    /// When the wall clock was set is an input too: records are dated by it.
+    fn date(&mut self) {
+        let now = Epoch::now();
+        if !now.is_about(self.sinks.epoch()) {
+            self.record(|| Recorded::Clock(now.at(Ktime(0))));
+            self.sinks.date_by(now);
+        }
+    }
+
+    fn flush(&mut self, now: Ktime) {
+        self.sinks.flush(now);
+        if let Some(tape) = &mut self.tape {
+            tape.flush();
+        }
     }
 
     fn tick(&mut self, now: Ktime) {

@@ -44,6 +44,9 @@ pub struct RecordSource {
     /// A journal instead of the running daemon; its predecessor FILE.1 is read first
     #[arg(long, value_name = "FILE", conflicts_with = "socket", help_heading = "Source")]
     pub journal: Option<PathBuf>,
+    /// A tape that `run --tape` wrote: its flows are judged again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "journal", "follow"], help_heading = "Source")]
+    pub tape: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

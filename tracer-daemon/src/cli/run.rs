@@ -25,7 +25,8 @@ pub struct RunArgs {
     /// What the journal and its predecessor (FILE.1) may take together
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     pub journal_size: JournalSize,
-    /// Every input, to replay it elsewhere: what a bug report needs. It holds no payload, and grows without bound
+    /// Every input, compressed, for `replay` to give the same records anywhere: what a bug report needs. It holds no
+    /// payload, and grows without bound
     #[arg(long, value_name = "FILE")]
     pub tape: Option<PathBuf>,
     /// Where /metrics, /livez and /readyz are served

@@ -6,9 +6,11 @@ mod journal;
 mod next;
 mod paint;
 mod stream;
+mod tape;
 mod wide;
 
 pub use filter::{Filter, Filters, PodName, Test, WorkloadName};
+pub use next::End;
 
 use super::Failure;
 use crate::sink::wire::{Garbage, Line, Loss, Record};
@@ -25,6 +27,7 @@ use stream::Stream;
 pub enum Source {
     Socket(PathBuf),
     Journal(PathBuf),
+    Tape(PathBuf),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,7 +52,7 @@ pub struct Observe {
 }
 
 /// What became of the lines that were read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Summary {
     pub shown: u64,
     /// Probes and scrapes that no `--all` asked for.
@@ -58,8 +61,8 @@ pub struct Summary {
     /// Lines of a version that we do not read.
     pub foreign: u64,
     pub lost: Loss,
-    /// The stream ended without its end mark: the daemon died, or dropped us.
-    pub cut: bool,
+    /// How the source ended.
+    pub end: End,
 }
 
 /// Shows flows until the source ends or `enough` says so. Records go to `out`; the summary is the caller's to print.
@@ -99,8 +102,8 @@ pub async fn observe(
                 keep = None;
                 out.flush().map_err(Failure::output)?;
             }
-            Next::End { cut } => {
-                summary.cut = cut;
+            Next::End(end) => {
+                summary.end = end;
                 break;
             }
         }
@@ -112,7 +115,7 @@ pub async fn observe(
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shown, hidden, garbage, foreign, lost: Loss { events, records }, cut: _ } = self;
+        let Self { shown, hidden, garbage, foreign, lost: Loss { events, records }, end: _ } = self;
         write!(f, "{shown} shown")?;
         if *hidden > 0 {
             write!(f, ", {hidden} probes and scrapes hidden (--all shows them)")?;

@@ -1,15 +1,15 @@
-//! Inputs written down and given again: JSON lines, the first of which says what the tape is. Between the same inputs
-//! and the same records lies a pure fold, so a tape is all that a bug report needs.
+//! Inputs written down and given again: JSON lines in a zstd frame, the first of which says what the tape is
+//! (`zstdcat TAPE | head -1`). Between the same inputs and the same records lies a pure fold, so a tape is all that a
+//! bug report needs. Lines that are not compressed are read as well: the first version had none that were.
 //!
 //! A tape holds no more than the engine was told: reduced objects (`source::cluster::object`) and of first payload
 //! bytes what was kept of them. The last line says how many inputs there are, so a tape cut anywhere, even between
 //! two lines, is known for one.
-//!
-//! Whoever compresses tapes does it around the reader and the writer: neither knows what its bytes come through.
 
 mod dropped;
 mod header;
 mod line;
+mod packing;
 mod reader;
 mod socket;
 mod writer;
@@ -19,22 +19,34 @@ pub use reader::{Cut, TapeReader};
 pub use writer::TapeWriter;
 
 use super::cluster::{ClusterEvent, IstioInstallation, LowerError, lower};
+use jiff::Timestamp;
 use std::io;
 use tracer_engine::input::Input;
 use tracer_engine::net::Ktime;
 use tracer_engine::socket::KernelEvent;
 
-/// The format that is written, and the newest that can be read.
-pub const VERSION: u32 = 1;
+/// The format that is written, and the newest that can be read; every one before it can be, too.
+///
+/// 1: plain lines. 2: compressed; the header says when the daemon was started and whether it read first payloads, and
+/// the wall clock is an input.
+pub const VERSION: u32 = 2;
 
 /// One input, as it came from its source. Cluster events are kept as objects, not as the facts they were lowered to:
 /// a better `lower` may make more of an old tape.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Recorded {
     Kernel(KernelEvent),
-    Cluster { at: Ktime, event: ClusterEvent },
+    Cluster {
+        at: Ktime,
+        event: ClusterEvent,
+    },
     Tick(Ktime),
-    Lost { at: Ktime, count: u64 },
+    Lost {
+        at: Ktime,
+        count: u64,
+    },
+    /// The wall clock was set: what follows is dated by this time, at which the kernel's clock stood at zero.
+    Clock(Timestamp),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +74,7 @@ impl Recorded {
             },
             Recorded::Tick(at) => Input::Tick(at),
             Recorded::Lost { at, count } => Input::Lost { at, count },
+            Recorded::Clock(_) => return Ok(None),
         }))
     }
 }

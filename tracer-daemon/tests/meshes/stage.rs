@@ -3,7 +3,7 @@
 use crate::judge::client;
 use crate::perspective;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,10 +60,13 @@ impl Performance {
         });
         let pods = pods.collect();
         let folder = daemon.stop();
-        let mut journal = journal(&folder.join("flows.jsonl"));
+        let tape = folder.join("tape");
+        let written = fs::read_to_string(folder.join("flows.jsonl")).expect("a journal is text");
+        assert!(perspective::replayed(&tape) == written, "{} does not replay to its journal", tape.display());
+        let mut journal = journal(&written);
         // The last word on a flow is its verdict: what hung and what was revised came before it.
         journal.reverse();
-        Self { scenes, pods, tape: folder.join("tape.jsonl"), journal, _alone: alone }
+        Self { scenes, pods, tape, journal, _alone: alone }
     }
 
     pub(crate) fn told_of(&self, scene: &Scene) -> Option<&Record> {
@@ -89,11 +92,11 @@ impl Performance {
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tapes").join(mesh);
         fs::create_dir_all(&folder).expect("tests/tapes can be written");
-        fs::copy(&self.tape, folder.join("input.jsonl")).expect("the tape can be copied");
-        let mut told = perspective::play(&self.tape, |_| true);
-        told.reverse();
-        let told: String = told.iter().map(|record| wire::write(record).to_string()).collect();
-        fs::write(folder.join("expected.jsonl"), told).expect("tests/tapes can be written");
+        let packed = File::open(&self.tape).expect("a tape");
+        let lines = zstd::decode_all(packed).expect("a whole frame");
+        fs::write(folder.join("input.jsonl"), lines).expect("tests/tapes can be written");
+        fs::write(folder.join("expected.jsonl"), perspective::replayed(&self.tape))
+            .expect("tests/tapes can be written");
     }
 }
 
@@ -113,7 +116,7 @@ impl Daemon {
         }
         fs::create_dir_all(&folder).expect("a folder for this run");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
-        command.args(["run", "--node-name", "node-1", "--journal", "flows.jsonl", "--tape", "tape.jsonl"]);
+        command.args(["run", "--node-name", "node-1", "--journal", "flows.jsonl", "--tape", "tape"]);
         // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
         command.args(["--socket", "flows.sock", "--listen", "127.0.0.1:0", "--facts"]).arg(facts);
         let child = command.current_dir(&folder).stderr(Stdio::piped()).spawn().expect("mesh-tracer starts");
@@ -153,9 +156,7 @@ impl Drop for Daemon {
     }
 }
 
-fn journal(path: &Path) -> Vec<Record> {
-    let mut text = String::new();
-    File::open(path).expect("a journal").read_to_string(&mut text).expect("a journal is text");
+fn journal(text: &str) -> Vec<Record> {
     let lines = text.lines().map(|line| wire::read(line).unwrap_or_else(|garbage| panic!("{garbage}: {line}")));
     let records = lines.filter_map(|line| match line {
         Line::Record(record) => Some(*record),

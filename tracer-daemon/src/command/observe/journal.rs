@@ -1,7 +1,7 @@
 //! A journal read like a stream: the predecessor first, then the file; followed, also over its rotation.
 
 use super::super::Failure;
-use super::next::Next;
+use super::next::{End, Next};
 use crate::sink::journal::predecessor;
 use crate::sink::wire;
 use anyhow::anyhow;
@@ -76,7 +76,7 @@ impl Journal {
                 return Ok(Next::CaughtUp);
             }
             if !self.follow {
-                return Ok(Next::End { cut: false });
+                return Ok(Next::End(End::Whole));
             }
             tokio::time::sleep(LOOK).await;
         }

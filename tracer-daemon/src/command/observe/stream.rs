@@ -1,9 +1,10 @@
-//! Lines from the socket or from a journal, and where what was recorded ends and what is new begins.
+//! Lines from the socket, a journal or a tape, and where what was recorded ends and what is new begins.
 
 use super::super::Failure;
 use super::super::socket::{self, Lined};
 use super::journal::Journal;
-use super::next::Next;
+use super::next::{End, Next};
+use super::tape::Tape;
 use super::{Observe, Source};
 use crate::sink::wire::{self, Backlog, Line, Request};
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::path::Path;
 pub(super) enum Stream {
     Socket(Live),
     Journal(Journal),
+    Tape(Tape),
 }
 
 #[derive(Debug)]
@@ -27,6 +29,7 @@ impl Stream {
     pub(super) async fn open(what: &Observe) -> Result<Self, Failure> {
         match &what.source {
             Source::Journal(path) => Journal::open(path, what.follow).map(Self::Journal),
+            Source::Tape(path) => Tape::open(path).map(Self::Tape),
             Source::Socket(path) => {
                 let recorded = !what.follow || what.last.is_some() || what.since.is_some();
                 Live::ask(path, what.follow, recorded).await.map(Self::Socket)
@@ -38,6 +41,7 @@ impl Stream {
     pub(super) async fn next(&mut self) -> Result<Next, Failure> {
         match self {
             Self::Journal(journal) => journal.next().await,
+            Self::Tape(tape) => Ok(tape.next().await),
             Self::Socket(live) => live.next().await,
         }
     }
@@ -51,7 +55,9 @@ impl Live {
     }
 
     async fn next(&mut self) -> Result<Next, Failure> {
-        let Some(line) = self.lines.next().await? else { return Ok(Next::End { cut: !self.ended }) };
+        let Some(line) = self.lines.next().await? else {
+            return Ok(Next::End(if self.ended { End::Whole } else { End::Dropped }));
+        };
         let said = wire::read(&line);
         // Zeros mark the end of the backlog and the end of the stream.
         let mark = matches!(said, Ok(Line::Lost(loss)) if loss.is_none());

@@ -14,9 +14,14 @@ pub struct TapeHeader {
     pub node: String,
     /// Wall time at which the kernel's monotonic clock stood at zero: dates the records.
     pub boot: Timestamp,
+    /// When the daemon was started: the ids of its flows bear it. The first version does not say.
+    pub started: Option<Timestamp>,
+    /// Whether the kernel read first payloads.
+    pub first_bytes: bool,
     pub istio: IstioInstallation,
     pub verdict_deadline: Duration,
     pub stall_deadline: Duration,
+    /// Whether the facts have pods of other nodes too (`run --pods all`).
     pub pods_of_all_nodes: bool,
 }
 
@@ -32,30 +37,41 @@ struct HeaderLine {
     recorded_by: String,
     kernel: String,
     node: String,
-    boot: String,
+    boot: Timestamp,
+    #[serde(default)]
+    started: Option<Timestamp>,
+    #[serde(default = "yes")]
+    first_bytes: bool,
     istio_namespace: String,
     revisions: Vec<String>,
     verdict_deadline_ms: u64,
     stall_deadline_ms: u64,
-    /// Tapes that do not say it are of all nodes.
     #[serde(default = "yes")]
     pods_of_all_nodes: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl TapeHeader {
     pub(super) fn to_line(&self) -> impl Serialize + use<> {
-        let Self { kernel, node, boot, istio, verdict_deadline, stall_deadline, pods_of_all_nodes } = self;
+        let Self {
+            kernel,
+            node,
+            boot,
+            started,
+            first_bytes,
+            istio,
+            verdict_deadline,
+            stall_deadline,
+            pods_of_all_nodes,
+        } = self;
         let IstioInstallation { namespace, revisions } = istio;
         HeaderLine {
             mesh_tracer_tape: VERSION,
             recorded_by: format!("mesh-tracer {}", env!("CARGO_PKG_VERSION")),
             kernel: kernel.clone(),
             node: node.clone(),
-            boot: boot.to_string(),
+            boot: *boot,
+            started: *started,
+            first_bytes: *first_bytes,
             istio_namespace: namespace.clone(),
             revisions: revisions.clone(),
             verdict_deadline_ms: millis(*verdict_deadline),
@@ -67,7 +83,7 @@ impl TapeHeader {
     pub(super) fn from_line(line: &[u8]) -> Result<Self, TapeError> {
         let no_tape = |error: &dyn std::fmt::Display| TapeError::NoTape(error.to_string());
         let Format { mesh_tracer_tape: version } = serde_json::from_slice(line).map_err(|e| no_tape(&e))?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(TapeError::UnknownVersion(version));
         }
         let line: HeaderLine = serde_json::from_slice(line).map_err(|e| no_tape(&e))?;
@@ -77,6 +93,8 @@ impl TapeHeader {
             kernel,
             node,
             boot,
+            started,
+            first_bytes,
             istio_namespace: namespace,
             revisions,
             verdict_deadline_ms,
@@ -86,13 +104,20 @@ impl TapeHeader {
         Ok(Self {
             kernel,
             node,
-            boot: boot.parse().map_err(|e: jiff::Error| no_tape(&e))?,
+            boot,
+            started,
+            first_bytes,
             istio: IstioInstallation { namespace, revisions },
             verdict_deadline: Duration::from_millis(verdict_deadline_ms),
             stall_deadline: Duration::from_millis(stall_deadline_ms),
             pods_of_all_nodes,
         })
     }
+}
+
+/// What every daemon did before there was a word for it.
+fn yes() -> bool {
+    true
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -4,6 +4,7 @@ use super::Recorded;
 use super::dropped::{DropCountLine, DroppedLine};
 use super::socket::SocketLine;
 use crate::source::cluster::ClusterEvent;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use tracer_engine::net::{CgroupId, Ktime, Name};
@@ -29,6 +30,7 @@ pub(super) enum Line<'a> {
         at: u64,
         count: u64,
     },
+    Clock(Timestamp),
     /// Nothing follows; so many inputs came before.
     End {
         inputs: u64,
@@ -47,6 +49,7 @@ impl<'a> From<&'a Recorded> for Line<'a> {
             Recorded::Cluster { at, event } => Line::Cluster { at: at.0, event: Cow::Borrowed(event) },
             Recorded::Tick(at) => Line::Tick(at.0),
             Recorded::Lost { at, count } => Line::Lost { at: at.0, count: *count },
+            Recorded::Clock(boot) => Line::Clock(*boot),
         }
     }
 }
@@ -65,6 +68,7 @@ impl Line<'_> {
             Line::Cluster { at, event } => Recorded::Cluster { at: Ktime(at), event: event.into_owned() },
             Line::Tick(at) => Recorded::Tick(Ktime(at)),
             Line::Lost { at, count } => Recorded::Lost { at: Ktime(at), count },
+            Line::Clock(boot) => Recorded::Clock(boot),
             Line::End { inputs } => return Err(inputs),
         })
     }
