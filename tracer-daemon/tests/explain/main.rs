@@ -6,6 +6,7 @@ mod flow;
 mod kubernetes;
 mod odd_facts;
 mod patch;
+mod readme;
 mod truth;
 
 use serde_json::Value;
