@@ -10,6 +10,8 @@ mod journal;
 mod live;
 #[path = "sink/metrics.rs"]
 mod metrics;
+#[path = "sink/prometheus.rs"]
+mod prometheus;
 #[path = "sink/sample.rs"]
 mod sample;
 #[path = "sink/wire.rs"]

@@ -65,9 +65,9 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Write docs/reasons.md anew from the engine's texts
+    /// Write docs/reasons.md and the alerts anew, from the engine's tables
     Reasons,
-    /// Formatting, lints, licences, the walls of ARCHITECTURE.md, and whether docs/reasons.md is stale
+    /// Formatting, lints, licences, the walls of ARCHITECTURE.md, and whether what is generated is stale
     Check,
     /// The kernel tests on other kernels, each booted in an emulated machine of its own
     Vm {

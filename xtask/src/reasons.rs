@@ -1,35 +1,41 @@
-//! `cargo xtask reasons`: `docs/reasons.md`, from the engine's own table of texts.
+//! `cargo xtask reasons`: `docs/reasons.md` and the alerts, from the engine's own tables.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// Writes the file anew.
+/// A generated file, and what the example that writes it is told.
+const FILES: [(&str, &[&str]); 2] =
+    [("docs/reasons.md", &[]), ("manifests/overlays/prometheus-operator/rules.yaml", &["rules"])];
+
+/// Writes the files anew.
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
-    let path = path(workspace);
-    fs::write(&path, book(workspace)?).with_context(|| format!("cannot write {}", path.display()))
+    for (file, args) in FILES {
+        let path = workspace.root().join(file);
+        fs::write(&path, text(workspace, args)?).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
-/// Whether the file says what the table says.
+/// Whether the files say what the table says.
 pub(crate) fn check(workspace: &Workspace) -> Result<String> {
-    let path = path(workspace);
-    let known = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let book = book(workspace)?;
-    let Some(at) = first_difference(&known, &book) else { return Ok(String::new()) };
-    bail!("{} is stale at line {at}: `cargo xtask reasons` writes it anew", path.display());
+    for (file, args) in FILES {
+        let path = workspace.root().join(file);
+        let known = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if let Some(at) = first_difference(&known, &text(workspace, args)?) {
+            bail!("{file} is stale at line {at}: `cargo xtask reasons` writes it anew");
+        }
+    }
+    Ok(String::new())
 }
 
 /// An example of the engine prints it: xtask itself knows nothing of the engine.
-fn book(workspace: &Workspace) -> Result<String> {
-    shell::read(&mut workspace.cargo(&["run", "--quiet", "--locked", "-p", "tracer-engine", "--example", "reasons"]))
-}
-
-fn path(workspace: &Workspace) -> PathBuf {
-    workspace.root().join("docs/reasons.md")
+fn text(workspace: &Workspace, args: &[&str]) -> Result<String> {
+    let example = ["run", "--quiet", "--locked", "-p", "tracer-engine", "--example", "reasons", "--"];
+    shell::read(workspace.cargo(&example).args(args))
 }
 
 /// The number of the first line that differs.

@@ -11,6 +11,7 @@ mod envoy;
 mod kernel;
 mod kubernetes;
 mod private_apt;
+mod prometheus;
 mod rust_src;
 
 use std::fs;
@@ -41,6 +42,8 @@ pub(crate) enum Part {
     /// All of Kubernetes.
     KubernetesNode,
     IstioCrds,
+    /// What scrapes us, and judges what it is given.
+    Prometheus,
     /// Other tracers, to measure against.
     BenchPrograms,
     Qemu,
@@ -48,7 +51,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 13] = [
+    pub(crate) const ALL: [Part; 14] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
@@ -57,6 +60,7 @@ impl Part {
         Part::CargoFuzz,
         Part::KubernetesNode,
         Part::IstioCrds,
+        Part::Prometheus,
         Part::BenchPrograms,
         Part::Qemu,
         Part::Kernel(Series::V6_1),
@@ -69,7 +73,7 @@ impl Part {
 
     pub(crate) const CHECK: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoDeny];
     pub(crate) const DEMO: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy];
-    pub(crate) const TEST: [Part; 7] = [
+    pub(crate) const TEST: [Part; 8] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
@@ -77,6 +81,7 @@ impl Part {
         Part::CargoDeny,
         Part::KubernetesApi,
         Part::IstioCrds,
+        Part::Prometheus,
     ];
     /// For virtual machines, whose programs are this machine's; kernels are fetched one by one.
     pub(crate) const VM: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Qemu];
@@ -93,6 +98,7 @@ impl Part {
             Part::KubernetesApi => kubernetes::missing(workspace, Programs::Api),
             Part::KubernetesNode => kubernetes::missing(workspace, Programs::Node),
             Part::IstioCrds => kubernetes::crds_missing(workspace),
+            Part::Prometheus => prometheus::missing(workspace),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
             Part::Qemu => debian::missing(&debian::QEMU),
             Part::Kernel(series) => kernel::missing(workspace, series),
@@ -110,6 +116,7 @@ impl Part {
             Part::KubernetesApi => kubernetes::install(workspace, Programs::Api),
             Part::KubernetesNode => kubernetes::install(workspace, Programs::Node),
             Part::IstioCrds => kubernetes::install_crds(workspace),
+            Part::Prometheus => prometheus::install(workspace),
             Part::BenchPrograms => debian::install(&debian::BENCH),
             Part::Qemu => debian::install(&debian::QEMU),
             Part::Kernel(series) => kernel::install(workspace, series),

@@ -11,6 +11,7 @@ mod daemon;
 mod definitions;
 mod equality;
 mod explain;
+mod manifests;
 mod objects;
 mod outage;
 mod privacy;

@@ -12,7 +12,7 @@ use tracer_engine::record::{DropsRecord, FlowEnd, FlowId, FlowRecord, Outcome, R
 use tracer_engine::verdict::{Cause, Class, Reason, Security};
 
 /// Metric, type, labels; F is the contract's own shorthand. Families that later work fills are not here yet.
-const CONTRACT: &str = "
+pub(crate) const CONTRACT: &str = "
 meshtracer_flows_total counter F class reason connection_security_policy traffic
 meshtracer_flow_rejections_total counter F reason cause
 meshtracer_connect_duration_seconds histogram reporter class
@@ -48,7 +48,7 @@ fn registered(max_series: usize) -> (Recorder, Board, Arc<Exposition>) {
 }
 
 /// One sample at least in every family.
-fn filled() -> Arc<Exposition> {
+pub(crate) fn filled() -> Arc<Exposition> {
     let (mut recorder, board, exposition) = registered(10_000);
     let mut flow = rejected();
     flow.syn_retransmits = 2;

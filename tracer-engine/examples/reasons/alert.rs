@@ -1,4 +1,5 @@
-//! The alerts that stand for reasons. Their names are public: manifests define them, runbooks link here.
+//! The alerts: on what becomes of flows, each of which stands for reasons, and on the tracer itself. Their names are
+//! public: manifests define them, runbooks link here.
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alert {
@@ -7,11 +8,22 @@ pub(crate) enum Alert {
     Dropped,
     Plaintext,
     Contradictions,
+    Lost,
+    Unsynced,
+    Detached,
 }
 
 impl Alert {
-    pub(crate) const ALL: [Alert; 5] =
-        [Alert::Rejected, Alert::Unanswered, Alert::Dropped, Alert::Plaintext, Alert::Contradictions];
+    pub(crate) const ALL: [Alert; 8] = [
+        Alert::Rejected,
+        Alert::Unanswered,
+        Alert::Dropped,
+        Alert::Plaintext,
+        Alert::Contradictions,
+        Alert::Lost,
+        Alert::Unsynced,
+        Alert::Detached,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -20,6 +32,9 @@ impl Alert {
             Alert::Dropped => "MeshTracerPacketsDropped",
             Alert::Plaintext => "MeshTracerPlaintextInMesh",
             Alert::Contradictions => "MeshTracerFactsContradictEvidence",
+            Alert::Lost => "MeshTracerEventsLost",
+            Alert::Unsynced => "MeshTracerFactsMissing",
+            Alert::Detached => "MeshTracerProbeDetached",
         }
     }
 
@@ -33,6 +48,13 @@ impl Alert {
             }
             Alert::Contradictions => {
                 "what the kernel shows fits no route of the configuration: facts are stale, or a rule is wrong"
+            }
+            Alert::Lost => "a node loses kernel events: verdicts of that time are careful, and some flows are not counted",
+            Alert::Unsynced => {
+                "objects of a kind are not known: the API server does not answer, or a role is missing (`mesh-tracer status`)"
+            }
+            Alert::Detached => {
+                "a probe that a node's kernel could have is off: what can no longer be told `mesh-tracer check` says"
             }
         }
     }
@@ -55,6 +77,56 @@ impl Alert {
                  (rate(meshtracer_flows_total{reason=~\"passthrough|source-uncaptured\",traffic=\"app\"}[5m])) > 0"
             }
             Alert::Contradictions => "sum by (reason) (rate(meshtracer_contradictions_total[10m])) > 0",
+            Alert::Lost => "sum by (instance, kind) (rate(meshtracer_events_total{stage=\"lost\"}[5m])) > 0",
+            Alert::Unsynced => "min by (instance, kind) (meshtracer_facts_synced) == 0",
+            Alert::Detached => "min by (instance, probe) (meshtracer_probe_attached) == 0",
+        }
+    }
+
+    /// How long it must hold before it fires.
+    pub(crate) fn lasting(self) -> &'static str {
+        match self {
+            Alert::Rejected | Alert::Unanswered | Alert::Dropped | Alert::Contradictions | Alert::Lost => "5m",
+            Alert::Plaintext | Alert::Unsynced | Alert::Detached => "15m",
+        }
+    }
+
+    /// Nobody is woken by what breaks nothing yet.
+    pub(crate) fn severity(self) -> &'static str {
+        match self {
+            Alert::Rejected | Alert::Unanswered | Alert::Dropped | Alert::Lost | Alert::Unsynced => "warning",
+            Alert::Plaintext | Alert::Contradictions | Alert::Detached => "info",
+        }
+    }
+
+    /// Whom it is about.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Alert::Rejected => {
+                "{{ $labels.source_workload_namespace }}/{{ $labels.source_workload }} -> \
+                 {{ $labels.destination_workload_namespace }}/{{ $labels.destination_workload }}: \
+                 {{ $labels.reason }} ({{ $labels.cause }})"
+            }
+            Alert::Unanswered | Alert::Plaintext => {
+                "{{ $labels.source_workload_namespace }}/{{ $labels.source_workload }} -> \
+                 {{ $labels.destination_workload_namespace }}/{{ $labels.destination_workload }}: {{ $labels.reason }}"
+            }
+            Alert::Dropped => {
+                "to {{ $labels.destination_workload_namespace }}/{{ $labels.destination_workload }}: {{ $labels.reason }}"
+            }
+            Alert::Contradictions => "{{ $labels.reason }}",
+            Alert::Lost | Alert::Unsynced => "{{ $labels.instance }}: {{ $labels.kind }}",
+            Alert::Detached => "{{ $labels.instance }}: {{ $labels.probe }}",
+        }
+    }
+
+    /// Where the page about it is, in the repository.
+    pub(crate) fn runbook(self) -> &'static str {
+        match self {
+            Alert::Rejected | Alert::Unanswered | Alert::Plaintext => "docs/reasons.md#{{ $labels.reason }}",
+            Alert::Dropped => "docs/reasons.md#dropped",
+            Alert::Contradictions => "docs/reasons.md#facts-contradict-evidence",
+            Alert::Lost | Alert::Unsynced | Alert::Detached => "docs/reasons.md#alerts",
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Writes `docs/reasons.md` to stdout: a page a reason, from the table that the records' own texts come from.
-//! `cargo xtask reasons` keeps the file, and `cargo xtask check` says when it is stale.
+//! Writes `docs/reasons.md` to stdout: a page a reason, from the table that the records' own texts come from. With `rules`:
+//! the alerts, as Prometheus is told them. `cargo xtask reasons` keeps the files, and `cargo xtask check` says when one is
+//! stale.
 
 mod alert;
 mod page;
+mod rules;
 
 use alert::Alert;
 use page::Page;
@@ -11,7 +13,8 @@ use std::io::{self, Write as _};
 use tracer_engine::verdict::{Cause, Class, Promise, Reason, Text, causes_of, kernel_reasons, text, undetermined};
 
 fn main() -> io::Result<()> {
-    io::stdout().write_all(book().as_bytes())
+    let text = if std::env::args().nth(1).as_deref() == Some("rules") { rules::rules() } else { book() };
+    io::stdout().write_all(text.as_bytes())
 }
 
 fn book() -> String {

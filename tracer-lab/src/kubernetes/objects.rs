@@ -15,7 +15,7 @@ const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-const RESOURCES: [Resource; 23] = [
+const RESOURCES: [Resource; 24] = [
     Resource(CORE, "Namespace", "namespaces", None, false),
     Resource(CORE, "Node", "nodes", Some("minions"), false),
     Resource(CORE, "Pod", "pods", None, true),
@@ -26,6 +26,7 @@ const RESOURCES: [Resource; 23] = [
     Resource("apps", "ReplicaSet", "replicasets", None, true),
     Resource("batch", "Job", "jobs", None, true),
     Resource("discovery.k8s.io", "EndpointSlice", "endpointslices", None, true),
+    Resource("networking.k8s.io", "NetworkPolicy", "networkpolicies", None, true),
     Resource(NETWORKING, "DestinationRule", "destinationrules", None, true),
     Resource(NETWORKING, "ServiceEntry", "serviceentries", None, true),
     Resource(NETWORKING, "Sidecar", "sidecars", None, true),

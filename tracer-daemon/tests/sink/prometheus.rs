@@ -1,0 +1,149 @@
+//! What is scraped, and what is alerted on, judged by Prometheus itself (2.42, Debian 12's).
+
+use crate::metrics::{CONTRACT, filled};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use tracer_daemon::lifecycle::{Drain, Ready};
+use tracer_daemon::sink::http::{Answers, Listener};
+use tracer_daemon::sink::metrics::Format;
+
+fn program(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.setup/prometheus").join(name);
+    assert!(path.is_file(), "no {}: `cargo xtask setup` brings it", path.display());
+    path
+}
+
+fn promtool(args: &[&str], folder: &Path, input: &str) -> String {
+    let mut promtool = Command::new(program("promtool"));
+    promtool.args(args).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = promtool.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "promtool {args:?}: {said}");
+    said
+}
+
+/// What is below `spec` of the PrometheusRule, as a rule file.
+fn rules(folder: &Path) -> Value {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/overlays/prometheus-operator/rules.yaml");
+    let rule: Value = serde_saphyr::from_str(&fs::read_to_string(shipped).unwrap()).unwrap();
+    fs::write(folder.join("rules.json"), rule["spec"].to_string()).unwrap();
+    rule["spec"].clone()
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_about_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = promtool(&["check", "metrics"], folder.path(), &filled().encode(Format::Classic).unwrap());
+    assert_eq!(said, "");
+}
+
+#[test]
+fn each_alert_fires_for_what_it_is_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = rules(folder.path());
+    promtool(&["check", "rules", "rules.json"], folder.path(), "");
+    let tests = include_str!("alerts.test.yaml");
+    fs::write(folder.path().join("tests.yaml"), tests).unwrap();
+    promtool(&["test", "rules", "tests.yaml"], folder.path(), "");
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let alert = rule["alert"].as_str().unwrap();
+        assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
+        // Of a metric that does not exist an alert would be silent for ever.
+        let expression = rule["expr"].as_str().unwrap();
+        let start = expression.find("meshtracer_").unwrap();
+        let name = expression[start..].split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap();
+        assert!(CONTRACT.lines().any(|line| line.split(' ').next() == Some(name)), "{alert} asks for {name}");
+    }
+}
+
+/// A Prometheus that scrapes one address, for as long as this lives.
+struct Prometheus {
+    child: Child,
+    at: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn scraping(target: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = rules(folder.path());
+        assert!(rules["groups"].is_array());
+        let config = format!(
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.json]\n\
+             scrape_configs: [{{job_name: mesh-tracer, static_configs: [{{targets: ['{target}']}}]}}]\n"
+        );
+        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        let mut child = Command::new(program("prometheus"))
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"])
+            .current_dir(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says where it listens, and then goes on talking, which somebody has to hear.
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let at = lines.by_ref().find_map(|line| {
+            let address = line.split_once("msg=\"Listening on\" address=")?.1;
+            address.split(' ').next()?.parse().ok()
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, at: at.expect("Prometheus says where it listens"), _folder: folder }
+    }
+
+    /// The answer to a query, once there is one.
+    fn query(&self, query: &str) -> Vec<Value> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        loop {
+            let mut stream = TcpStream::connect(self.at).unwrap();
+            write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            let result = serde_json::from_str::<Value>(body).ok().map(|answer| answer["data"]["result"].clone());
+            match result {
+                Some(Value::Array(found)) if !found.is_empty() => return found,
+                // It begins to serve before it is ready, and has nothing before its first scrape.
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_real_prometheus_reads_every_family() {
+    let (_drain, stop) = Drain::new();
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let at = listener.address().unwrap();
+    let answers = Answers { metrics: filled(), ready: Ready::new(), live: Arc::new(|| true) };
+    tokio::spawn(listener.serve(answers, stop));
+    tokio::task::spawn_blocking(move || {
+        let prometheus = Prometheus::scraping(at);
+        assert_eq!(prometheus.query("up == 1").len(), 1);
+        for family in CONTRACT.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()) {
+            let name = if family.ends_with("_seconds") && family.contains("connect") {
+                format!("{family}_count")
+            } else {
+                family.to_owned()
+            };
+            assert!(!prometheus.query(&name).is_empty(), "{name}");
+        }
+        let rejected = prometheus.query("meshtracer_flow_rejections_total");
+        assert_eq!(rejected[0]["metric"]["job"], "mesh-tracer");
+        assert_eq!(rejected[0]["value"][1], "1");
+    })
+    .await
+    .unwrap();
+}
