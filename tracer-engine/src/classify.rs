@@ -13,7 +13,7 @@ mod strike;
 pub(crate) mod unclaimed;
 mod walks;
 
-pub(crate) use foresight::Facts;
+pub use foresight::Facts;
 pub use predict::{foretold, predict};
 pub use report::Opinion;
 pub(crate) use report::{chosen_service, outcome_of, party};
@@ -79,8 +79,9 @@ impl Classifier {
         self.walks.changed(index, at);
     }
 
-    pub(crate) fn facts<'a>(&'a mut self, index: &'a Index) -> Facts<'a> {
-        Facts { index, walks: &mut self.walks }
+    /// What the facts say to a table of flows.
+    pub fn facts<'a>(&'a mut self, index: &'a Index) -> Facts<'a> {
+        Facts { index, walks: &mut self.walks, first_bytes: self.deadlines.first_bytes }
     }
 
     /// Whether the flow is to be counted now, and as what.
@@ -151,7 +152,10 @@ impl Classifier {
         let seen = collect(flow, Circumstances { now, stall, over, first_bytes });
         let dialled = flow.root.client.as_ref().map(|client| client.socket.remote.ip);
         let as_of = news::as_of(index, flow);
-        let hints = Hints::new(index, &seen, dialled, as_of);
+        let mut hints = Hints::new(index, &seen, dialled, as_of);
+        if !first_bytes {
+            hints.without_first_bytes(flow.root.client_bytes(), flow.root.server_bytes());
+        }
         let calls = match reporter {
             Reporter::Source => Calls::from_iter(call::from_source(index, flow, call::sends(flow, &seen))),
             Reporter::Destination => call::from_destination(index, flow, &seen),

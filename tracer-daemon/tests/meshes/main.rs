@@ -49,6 +49,29 @@ fn unanswered() {
     judge("unanswered");
 }
 
+#[test]
+fn without_first_bytes_a_mesh_is_told_right_or_left_open() {
+    let performance = Performance::without_first_bytes("strict");
+    let mut both = Score::new("strict", "both ends, without first bytes");
+    let mut source = Score::new("strict", "the source alone, without first bytes");
+    for scene in &performance.scenes {
+        let record = performance.told_of(scene).unwrap_or_else(|| panic!("no record of {:?}", scene.result));
+        both.never_wrong(scene, record);
+    }
+    for pod in &performance.pods {
+        let told = perspective::of_pod(&performance.tape, pod, &performance.pods);
+        for scene in performance.scenes.iter().filter(|scene| scene.call.from == pod.name) {
+            let record = told.iter().find(|record| scene.is_told_by(record));
+            source.never_wrong(scene, record.unwrap_or_else(|| panic!("no record of {:?}", scene.result)));
+        }
+    }
+    for score in [&both, &source] {
+        println!("{score}");
+    }
+    let wrong: Vec<_> = [both, source].into_iter().flat_map(Score::into_wrong).collect();
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// REDIRECT gives about one of them in ten another source port (trap 13).
 #[test]
 fn trap_13_three_thousand_captured_connections_are_joined_to_their_captures() {

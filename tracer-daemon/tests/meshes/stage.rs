@@ -46,11 +46,27 @@ impl Performance {
         Self::with(name, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
     }
 
+    /// As `of`, and nobody looks at payload.
+    pub(crate) fn without_first_bytes(name: &str) -> Self {
+        let flags = ["--first-bytes", "off"];
+        Self::traced(name, &flags, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
+    }
+
     /// The calls that `choose` makes of the recorded ones, one every `interval`.
     pub(crate) fn with(name: &str, on: &Options, interval: Duration, choose: impl Fn(&[Call]) -> Vec<Call>) -> Self {
+        Self::traced(name, &[], on, interval, choose)
+    }
+
+    fn traced(
+        name: &str,
+        flags: &[&str],
+        on: &Options,
+        interval: Duration,
+        choose: impl Fn(&[Call]) -> Vec<Call>,
+    ) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mesh = Mesh::up(name, on).unwrap_or_else(|error| panic!("{error:#}"));
-        let daemon = Daemon::start(name, &mesh.facts());
+        let daemon = Daemon::start(name, &mesh.facts(), flags);
         let calls = choose(mesh.calls());
         let results = mesh.call_all(&calls, interval).unwrap_or_else(|error| panic!("{error:#}"));
         let scenes = calls.into_iter().zip(results).map(|(call, result)| Scene { call, result }).collect();
@@ -109,7 +125,7 @@ impl Scene {
 }
 
 impl Daemon {
-    fn start(mesh: &str, facts: &Path) -> Self {
+    fn start(mesh: &str, facts: &Path, flags: &[&str]) -> Self {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("mesh-{mesh}"));
         if folder.exists() {
             fs::remove_dir_all(&folder).expect("the folder of the last run can be removed");
@@ -118,7 +134,7 @@ impl Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
         command.args(["run", "--node-name", "node-1", "--journal", "flows.jsonl", "--tape", "tape"]);
         // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
-        command.args(["--socket", "flows.sock", "--listen", "127.0.0.1:0", "--facts"]).arg(facts);
+        command.args(["--socket", "flows.sock", "--listen", "127.0.0.1:0", "--facts"]).arg(facts).args(flags);
         let child = command.current_dir(&folder).stderr(Stdio::piped()).spawn().expect("mesh-tracer starts");
         let mut daemon = Self { child, folder };
         daemon.wait_until_ready();

@@ -43,6 +43,10 @@ pub(super) struct Hints {
     denied_in_words: bool,
     app_mtls: bool,
     no_payload: bool,
+    /// Somebody may have answered, and nobody reads what: where a proxy speaks HTTP it may have been the proxy.
+    unread: bool,
+    /// The application may have spoken, and nobody reads what: TLS may have been its own mesh TLS.
+    unheard: bool,
     invalid_request: bool,
     unanswered: SmallVec<[Reason; 4]>,
     no_local_port: bool,
@@ -118,6 +122,15 @@ impl Hints {
         hints
     }
 
+    /// Of each side's payload no more than how much it was is known, and that when the connection is closed.
+    pub(super) fn without_first_bytes(&mut self, sent: Option<u64>, received: Option<u64>) {
+        let silent = received == Some(0);
+        self.not_listening |= silent;
+        self.denied |= silent;
+        self.unread = !silent;
+        self.unheard = sent != Some(0);
+    }
+
     fn unreached(&mut self, stale: bool) {
         if stale {
             self.unanswered.push(Reason::StalePodIp);
@@ -132,14 +145,16 @@ impl Hints {
         let path = &outcome.path;
         let end = path.arrival.map(|arrival| arrival.end);
         let delivered = path.hop.is_some() && matches!(end, None | Some(ArrivalEnd::Delivered));
-        if delivered && self.not_listening {
+        let by_proxy = path.http_chain || !path.captured && path.arrival.is_some_and(|arrival| arrival.captured);
+        let in_its_words = self.unread && by_proxy;
+        if delivered && (self.not_listening || in_its_words) {
             fates.push(Fate::AppNotListening);
         }
         let policy = outcome.caveats.iter().any(|caveat| matches!(caveat, Caveat::AuthorizationPolicy { .. }));
-        if delivered && (self.denied_in_words || self.denied && policy) {
+        if delivered && (self.denied_in_words || (self.denied || in_its_words) && policy) {
             fates.push(Fate::AuthorizationDenied);
         }
-        if self.app_mtls && app_mesh_tls(outcome) {
+        if self.app_mtls && app_mesh_tls(outcome) || self.unheard && may_be_mesh_tls(outcome) {
             fates.push(Fate::AppMtls);
             if path.arrival.is_some_and(|arrival| arrival.captured) {
                 fates.push(Fate::NoCertificate);
@@ -218,6 +233,13 @@ impl Candidate<'_> {
 pub(super) fn app_mesh_tls(outcome: &Outcome) -> bool {
     let hello = matches!(&outcome.sends, Sends::Tls { alpn, .. } if alpn.iter().any(|p| p.starts_with("istio")));
     hello && outcome.path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent)
+}
+
+/// As `app_mesh_tls`, of bytes that nobody read.
+fn may_be_mesh_tls(outcome: &Outcome) -> bool {
+    let path = &outcome.path;
+    let as_sent = path.hop.as_ref().is_some_and(|hop| hop.begins == crate::walk::outcome::HopBytes::AsSent);
+    as_sent && path.arrival.is_some_and(|arrival| arrival.captured) && matches!(outcome.sends, Sends::Tls { .. })
 }
 
 /// How Envoy's codec and its connection manager turn a request away that is none: 400, 413, 426, 431.

@@ -14,9 +14,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The facts, as far as flows need them.
-pub(crate) struct Facts<'a> {
+pub struct Facts<'a> {
     pub(crate) index: &'a Index,
     pub(super) walks: &'a mut Walks,
+    /// First payloads are read at all: that nothing was said yet is known.
+    pub(super) first_bytes: bool,
 }
 
 impl Foresight for Facts<'_> {
@@ -29,11 +31,11 @@ impl Foresight for Facts<'_> {
     }
 
     fn expects(&mut self, flow: &FlowView<'_>, to: Endpoint, by: Ktime) -> bool {
-        let said = flow.said_by(by);
+        let (said, first_bytes) = (flow.said_by(by), self.first_bytes);
         let sends = said.map_or(Sends::Unknown, call::sends_of);
         let Some(outcomes) = self.outcomes(flow, sends) else { return true };
         let leads = |outcome: &Outcome| {
-            let ready = said.is_some() || !outcome.path.source_sniffs;
+            let ready = said.is_some() || !outcome.path.source_sniffs || !first_bytes;
             ready && outcome.path.captured && outcome.path.hop.as_ref().is_some_and(|hop| leads_to(&hop.to, to))
         };
         outcomes.is_empty() || outcomes.iter().any(leads)
@@ -55,9 +57,9 @@ impl Foresight for Facts<'_> {
     }
 
     fn hands_on(&mut self, flow: &FlowView<'_>, said: Option<&Payload>, port: u16) -> bool {
-        // Mesh TLS hides what is in it, and a flow known from its source has said its port.
+        // What is not read tells nothing, mesh TLS hides what is in it, and a flow known from its source has said its port.
         let hidden = |payload: &Payload| matches!(payload, Payload::ClientHello(hello) if hello.is_mesh());
-        if said.is_some_and(|payload| hidden(payload) || flow.root.client.is_some()) {
+        if !self.first_bytes || said.is_some_and(|payload| hidden(payload) || flow.root.client.is_some()) {
             return true;
         }
         let sends = said.map_or(Sends::Nothing, call::sends_of);
