@@ -72,6 +72,23 @@ fn without_first_bytes_a_mesh_is_told_right_or_left_open() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Facts as they were before the headless Service got this port: its proxy begins mesh TLS where they know no route.
+#[test]
+fn stale_facts_that_the_kernel_contradicts_are_told_with_both_sides_and_counted() {
+    let before =
+        |facts: &str| facts.replace("port: 6379", "port: 6378").replace("targetPort: 6379", "targetPort: 6378");
+    let metric = "meshtracer_contradictions_total{";
+    let (record, counted) = Performance::stale("demo", "redis-replica", before, metric);
+    let said = (&*record.class, record.reason.as_deref());
+    assert_eq!(said, ("undetermined", Some("facts-contradict-evidence")), "{record:?}");
+    let expected: Vec<_> = record.candidates.iter().map(|open| &*open.reason).collect();
+    assert_eq!(expected, ["plaintext-to-strict"], "what the facts say");
+    let seen = record.evidence.iter().find(|seen| seen.kind == "first-bytes" && seen.leg == "upstream");
+    let seen = seen.unwrap_or_else(|| panic!("what the kernel showed is not in {record:?}"));
+    assert_eq!(seen.says, "mesh mTLS, SNI outbound_.6379_._.redis.data.svc.cluster.local");
+    assert_eq!(counted, r#"meshtracer_contradictions_total{reason="plaintext-to-strict"} 1"#);
+}
+
 /// REDIRECT gives about one of them in ten another source port (trap 13).
 #[test]
 fn trap_13_three_thousand_captured_connections_are_joined_to_their_captures() {

@@ -3,8 +3,8 @@
 use crate::judge::client;
 use crate::perspective;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,7 @@ pub(crate) struct PodSeen {
 struct Daemon {
     child: Child,
     folder: PathBuf,
+    listen: SocketAddr,
 }
 
 impl Performance {
@@ -83,6 +84,26 @@ impl Performance {
         // The last word on a flow is its verdict: what hung and what was revised came before it.
         journal.reverse();
         Self { scenes, pods, tape, journal, _alone: alone }
+    }
+
+    /// One call of a mesh whose facts `edit` made old: what is told of it, and the metric with this name.
+    pub(crate) fn stale(name: &str, call: &str, edit: impl Fn(&str) -> String, metric: &str) -> (Record, String) {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mesh = Mesh::up(name, &Options::default()).unwrap_or_else(|error| panic!("{error:#}"));
+        let facts = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("stale-{name}.yaml"));
+        let current = fs::read_to_string(mesh.facts()).expect("facts are text");
+        let stale = edit(&current);
+        assert_ne!(stale, current, "nothing is stale");
+        fs::write(&facts, stale).expect("facts can be written");
+        let daemon = Daemon::start(&format!("stale-{name}"), &facts, &[]);
+        let call = crate::named(mesh.calls(), call);
+        let result = mesh.call(&call).unwrap_or_else(|error| panic!("{error:#}"));
+        let counted = daemon.metric(metric);
+        let folder = daemon.stop();
+        let written = fs::read_to_string(folder.join("flows.jsonl")).expect("a journal is text");
+        let scene = Scene { call, result };
+        let record = journal(&written).into_iter().rev().find(|record| scene.is_told_by(record));
+        (record.unwrap_or_else(|| panic!("no record of {:?}", scene.result)), counted)
     }
 
     pub(crate) fn told_of(&self, scene: &Scene) -> Option<&Record> {
@@ -131,12 +152,13 @@ impl Daemon {
             fs::remove_dir_all(&folder).expect("the folder of the last run can be removed");
         }
         fs::create_dir_all(&folder).expect("a folder for this run");
+        let listen = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
         command.args(["run", "--node-name", "node-1", "--journal", "flows.jsonl", "--tape", "tape"]);
         // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
-        command.args(["--socket", "flows.sock", "--listen", "127.0.0.1:0", "--facts"]).arg(facts).args(flags);
+        command.args(["--socket", "flows.sock", "--listen", &listen.to_string(), "--facts"]).arg(facts).args(flags);
         let child = command.current_dir(&folder).stderr(Stdio::piped()).spawn().expect("mesh-tracer starts");
-        let mut daemon = Self { child, folder };
+        let mut daemon = Self { child, folder, listen };
         daemon.wait_until_ready();
         daemon
     }
@@ -154,6 +176,18 @@ impl Daemon {
             }
         }
         panic!("mesh-tracer did not become ready:\n{said}");
+    }
+
+    /// The first line of /metrics that begins so, as soon as there is one.
+    fn metric(&self, name: &str) -> String {
+        let scrape = || {
+            let mut stream = TcpStream::connect(self.listen).expect("/metrics is served");
+            write!(stream, "GET /metrics HTTP/1.1\r\nhost: n\r\nconnection: close\r\n\r\n").expect("it listens");
+            let mut page = String::new();
+            stream.read_to_string(&mut page).expect("a page");
+            page.lines().find(|line| line.starts_with(name)).map(str::to_owned)
+        };
+        (0..20_000).find_map(|_| scrape()).unwrap_or_else(|| panic!("no {name} on /metrics"))
     }
 
     fn stop(mut self) -> PathBuf {
