@@ -1,15 +1,16 @@
 //! `run --kube` from outside: ready once it knows the cluster, degraded where it may not see all of it. Needs root.
 
 use crate::cluster::{account, kubeconfig_of, pod};
-use crate::shared;
+use crate::{shared, started};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
-use tracer_lab::kubernetes::{ApiServer, ServiceAccount};
+use tracer_lab::kubernetes::{ApiServer, Options, ServiceAccount};
 
 struct Daemon {
     child: Child,
@@ -77,6 +78,15 @@ impl Drop for Daemon {
     }
 }
 
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let asked = tokio::time::timeout(Duration::from_mins(2), async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    });
+    asked.await.expect(what);
+}
+
 async fn by_kubeconfig(server: &ApiServer, account: &ServiceAccount) -> Daemon {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
     command.args(["run", "--kube"]).env("KUBECONFIG", kubeconfig_of(server, account, &server.url()).await);
@@ -120,6 +130,33 @@ async fn what_it_may_not_see_is_not_waited_for_and_makes_it_degraded() {
     assert!(facts["state"] == "forbidden" && facts["synced"] == false, "{facts}");
     assert!(facts["why"].as_str().unwrap().contains("resources: [pods]"), "{facts}");
     assert_eq!(daemon.status("text").0, Some(1), "degraded");
+    daemon.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_api_server_is_down_facts_are_kept_and_their_age_is_told() {
+    let mut server = started(Options::default()).await;
+    server.etcd().put(&pod("down", "web-0", "10.7.1.1")).await.unwrap();
+    let mut daemon = by_kubeconfig(&server, &account()).await;
+    daemon.wait_for("INFO ready");
+    assert_eq!(daemon.facts("Pod")["objects"], 1);
+
+    server.kill();
+    daemon.wait_for("Pod: failing, what is known gets older: ");
+    let facts = daemon.facts("Pod");
+    assert!(facts["state"] == "failing" && facts["objects"] == 1 && facts["synced"] == true, "{facts}");
+    assert!(facts["heard_seconds"].is_u64() && facts["why"].as_str().unwrap().contains("gets older"), "{facts}");
+    let (status, text) = daemon.status("text");
+    assert!(status == Some(1) && text.lines().any(|line| line.contains("Pod: ") && line.contains("failing")), "{text}");
+    assert!(daemon.get("/readyz").starts_with("HTTP/1.1 200"), "old facts are facts");
+    let age = |daemon: &Daemon| daemon.facts("Pod")["heard_seconds"].as_u64().unwrap();
+    let before = age(&daemon);
+    until("it gets older", || age(&daemon) > before).await;
+
+    server.restart().await.unwrap();
+    server.etcd().put(&pod("down", "web-1", "10.7.1.2")).await.unwrap();
+    until("it goes on", || daemon.facts("Pod")["objects"] == 2).await;
+    assert_eq!(daemon.facts("Pod")["state"], "watching");
     daemon.stop();
 }
 

@@ -90,8 +90,9 @@ async fn a_long_read_says_how_far_it_is() {
     let file = kubeconfig_of(server, &account(), &proxy.url()).await;
     let (status, _, said) = explained(&file, "explain-slow/pod-0", &["--kube"]).await;
     assert_eq!(status, Some(0), "{said}");
-    let progress: Vec<_> = said.lines().filter(|line| line.contains("reading the cluster: ")).collect();
-    assert!(progress.iter().any(|line| line.contains(" objects, and not all yet of Pod")), "{said}");
+    let is_progress =
+        |line: &str| line.contains("reading the cluster: ") && line.contains(" objects, and not all yet of ");
+    assert!(said.lines().any(is_progress), "{said}");
     for pod in &pods {
         server.etcd().delete(pod).await.unwrap();
     }

@@ -123,3 +123,36 @@ async fn a_namespace_that_vanishes_takes_what_was_in_it() {
     followed.until("it is gone", is_gone).await;
     followed.end().await;
 }
+
+#[tokio::test]
+async fn a_server_whose_clock_is_another_changes_nothing() {
+    let server = shared().await;
+    let made_at = |name: &str, ip: &str, time: &str| {
+        let mut pod = pod("skew", name, ip);
+        pod["metadata"]["creationTimestamp"] = json!(time);
+        pod["status"]["startTime"] = json!(time);
+        pod
+    };
+    // Of tomorrow's century, of before there were clusters, and two that share an address: the younger has it.
+    let pods = [
+        made_at("ahead", "10.5.3.1", "2126-08-01T00:00:00Z"),
+        made_at("behind", "10.5.3.2", "1970-01-01T00:00:00Z"),
+        made_at("older", "10.5.3.3", "2126-08-01T00:00:00Z"),
+        made_at("younger", "10.5.3.3", "2126-08-01T00:00:01Z"),
+    ];
+    server.etcd().seed(pods.iter().cloned()).await.unwrap();
+    let mut followed = followed(server).await;
+    let now = followed.now();
+    for (ip, name) in [("10.5.3.1", "ahead"), ("10.5.3.2", "behind"), ("10.5.3.3", "younger")] {
+        let said = format!("{:?}", followed.index.resolve(ip.parse().unwrap(), now));
+        assert!(said.contains(name), "{ip}: {said}");
+    }
+    server.admin().delete(&pods[0]).await.unwrap();
+    followed.until("it is gone", |f| !f.pods().contains(&"skew/ahead".to_owned())).await;
+    let said = format!("{:?}", followed.index.resolve("10.5.3.1".parse().unwrap(), followed.now()));
+    assert!(said.contains("Tombstone") && said.contains("ahead"), "{said}");
+    for pod in &pods[1..] {
+        server.etcd().delete(pod).await.unwrap();
+    }
+    followed.end().await;
+}

@@ -157,3 +157,28 @@ async fn a_server_without_streaming_lists_is_asked_for_pages() {
     sees(server, &mut followed, "in-pages").await;
     followed.end().await;
 }
+
+#[tokio::test]
+async fn a_list_whose_later_pages_are_forgotten_begins_anew() {
+    let server = shared().await;
+    // More than a page.
+    let address = |n: u32| format!("10.10.{}.{}", n / 250, n % 250);
+    let pods: Vec<_> = (0..600).map(|n| pod("pages", &format!("pod-{n}"), &address(n))).collect();
+    server.etcd().seed(pods.iter().cloned()).await.unwrap();
+    let proxy = Proxy::start(server.admin()).await.unwrap();
+    proxy.set(Fault::ForgottenLists);
+    let connection = connected(kubeconfig_of(server, &account(), &proxy.url()).await).await;
+    let mut followed = Followed::begin(Watch { streaming: false, ..watch() }, connection);
+    followed.until("it is told", |f| failing(f).iter().any(|why| why.contains("410"))).await;
+    assert!(!followed.index.synced(tracer_engine::mesh::facts::Kind::Pod), "half a list is none");
+    proxy.set(Fault::None);
+    followed.until_synced().await;
+    let told = followed.pods().iter().filter(|pod| pod.starts_with("pages/")).count();
+    assert_eq!(told, 600);
+    let changes = followed.changes.iter().filter(|change| format!("{change:?}").contains("pages")).count();
+    assert_eq!(changes, 600, "what was told before is not told anew");
+    followed.end().await;
+    for pod in &pods {
+        server.etcd().delete(pod).await.unwrap();
+    }
+}

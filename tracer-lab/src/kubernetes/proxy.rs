@@ -43,6 +43,8 @@ pub enum Fault {
     },
     /// As a server without streaming lists does.
     NoStreamingLists,
+    /// As a server does that has forgotten what the first page of a list was of.
+    ForgottenLists,
 }
 
 /// Lives until it is dropped, and every connection through it.
@@ -141,6 +143,7 @@ impl Shared {
             Fault::Hang => std::future::pending().await,
             Fault::Status { code, retry_after } => own(code, retry_after),
             Fault::NoStreamingLists if path.contains("sendInitialEvents") => own(422, None),
+            Fault::ForgottenLists if path.contains("continue=") => own(410, None),
             _ => {
                 let answer = self.pass(request).await?;
                 Ok(answer.map(|body| through(self, body, fault)))
