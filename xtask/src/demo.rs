@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: mesh-tracer looks at a real mesh of seventeen stories, and has to name each of them.
 
+mod live;
 mod story;
 mod table;
 mod verdict;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::processes::{self, Process, Tracer};
+use crate::api_server::ApiServer;
+use crate::processes::{self, Facts, Process, Tracer};
 use crate::setup::{self, Part};
 use crate::shell;
 use crate::workspace::Workspace;
@@ -27,9 +29,13 @@ const LAST_RECORD: Duration = Duration::from_secs(8);
 /// Bytes (RssAnon) that the daemon may hold with the demo's facts and flows.
 const MOST_MEMORY: u64 = 30_000_000;
 
-/// Says whether every verdict was the expected one. `keep` leaves the mesh up afterwards, until Ctrl-C.
-pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
+/// Says whether every verdict was the expected one. `keep` leaves the mesh up afterwards, until Ctrl-C. `kube`: what the
+/// cluster is, a real API server tells, and it changes.
+pub(crate) fn demo(workspace: &Workspace, keep: bool, kube: bool) -> Result<bool> {
     setup::ensure(workspace, &Part::DEMO)?;
+    if kube {
+        setup::ensure(workspace, &Part::API)?;
+    }
     shell::run(&mut workspace.cargo(&["build", "--release", "--locked", "-p", "tracer-daemon", "-p", "tracer-lab"]))?;
     let took = shell::stopwatch();
     let mesh = workspace.root().join("tracer-lab/meshes/demo");
@@ -37,7 +43,10 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
     let programs = workspace.target()?.join("release");
     let folder = fresh_folder(workspace)?;
 
-    let tracer = Tracer::start(&programs, &folder, &mesh.join("cluster.yaml"), &[])?;
+    let cluster = mesh.join("cluster.yaml");
+    let mut server = kube.then(|| served(workspace, &programs, &cluster)).transpose()?;
+    let facts = server.as_ref().map_or(Facts::File(&cluster), |server| Facts::Kube(&server.kubeconfig));
+    let tracer = Tracer::start(&programs, &folder, facts, &[])?;
     println!(
         "mesh-tracer runs, its probes attached. Now the mesh, and {expected} calls that it knows nothing about:\n"
     );
@@ -45,18 +54,24 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
     let mut records = tracer.observe(&["--follow", "--output", "json"], Stdio::piped())?;
     let records = lines(&mut records)?;
 
-    let mut lab = processes::lab(&programs, keep)?;
+    let mut lab = processes::lab(&programs, keep || kube)?;
     let said = lines(&mut lab)?;
     let mut verdicts = Verdicts::new(calls(&said, expected)?);
     collect(&records, &mut verdicts);
 
     println!("\n{}", table::of(&verdicts, table::terminal_width()));
-    let wrong = verdicts.wrong();
+    let mut wrong = verdicts.wrong();
+    let right = verdicts.len() - wrong.len();
+    println!("{right} of {} verdicts are what the mesh really did, after {:.0} s.", verdicts.len(), took());
+    if let Some(server) = &mut server {
+        let changed = live::play(&tracer, server, &records)?;
+        let all_well = if changed.is_empty() { "each verdict changed with it" } else { "not as it should" };
+        println!("\nThe cluster changed six times, {all_well}, after {:.0} s.", took());
+        wrong.extend(changed);
+    }
     for line in &wrong {
         println!("NOT AS EXPECTED: {line}");
     }
-    let right = verdicts.len() - wrong.len();
-    println!("{right} of {} verdicts are what the mesh really did, after {:.0} s.", verdicts.len(), took());
     let memory = tracer.rss_anon()?;
     println!("mesh-tracer holds {:.1} MB of memory of its own.", memory as f64 / 1e6);
     if keep {
@@ -64,6 +79,13 @@ pub(crate) fn demo(workspace: &Workspace, keep: bool) -> Result<bool> {
         lab.child.wait().context("the lab vanished")?;
     }
     Ok(wrong.is_empty() && memory < MOST_MEMORY)
+}
+
+/// A real API server with the demo's cluster, as it is written.
+fn served(workspace: &Workspace, programs: &Path, cluster: &Path) -> Result<ApiServer> {
+    println!("A Kubernetes API comes up, with the demo's cluster in it.");
+    let cluster = cluster.to_str().context("a path that is no text")?;
+    ApiServer::start(workspace, programs, &["--seed", cluster])
 }
 
 /// How many calls the mesh makes; each has a story.

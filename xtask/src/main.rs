@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything a person types to work on mesh-tracer.
 
+mod api_server;
 mod build;
 mod bench;
 mod check;
@@ -46,6 +47,9 @@ enum Task {
         /// Leave the mesh up afterwards, until Ctrl-C, and print what to try on it
         #[arg(long)]
         keep: bool,
+        /// With facts from a real API server, which then change under the tracer
+        #[arg(long)]
+        kube: bool,
     },
     /// The lab that demo and tests run in
     Lab {
@@ -142,7 +146,7 @@ fn main() -> ExitCode {
     let done = match task {
         Task::Setup => setup::ensure(&workspace, &Part::ALL).map(|()| true),
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
-        Task::Demo { keep } => demo::demo(&workspace, keep),
+        Task::Demo { keep, kube } => demo::demo(&workspace, keep, kube),
         Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
         Task::Bench { task: BenchTask::Storm { connections, figures: Figures { pairs, json } } } => {
             bench::storm::storm(&workspace, connections, pairs, json.as_deref())

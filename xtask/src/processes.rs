@@ -13,6 +13,8 @@ use serde_json::Value;
 
 const LOG: &str = "mesh-tracer.log";
 const SOCKET: &str = "flows.sock";
+/// Tenths of a second until it must be ready: a cluster of 100,000 pods takes its time.
+const PATIENCE: u32 = 600;
 
 /// A program that is told to end when this is dropped, and by the kernel when the demo is killed.
 pub(crate) struct Process {
@@ -27,6 +29,14 @@ pub(crate) struct Tracer {
     daemon: Process,
 }
 
+/// Who tells the daemon what the cluster is.
+#[derive(Clone, Copy)]
+pub(crate) enum Facts<'a> {
+    File(&'a Path),
+    /// The API server that this kubeconfig leads to.
+    Kube(&'a Path),
+}
+
 /// Brings up the demo's mesh and makes its calls; says what became of them as JSON lines.
 pub(crate) fn lab(programs: &Path, keep: bool) -> Result<Process> {
     let mut lab = tied(&programs.join("tracer-lab"));
@@ -36,11 +46,15 @@ pub(crate) fn lab(programs: &Path, keep: bool) -> Result<Process> {
 
 impl Tracer {
     /// `more`: flags of `run` beside the usual ones.
-    pub(crate) fn start(programs: &Path, folder: &Path, facts: &Path, more: &[&str]) -> Result<Self> {
+    pub(crate) fn start(programs: &Path, folder: &Path, facts: Facts<'_>, more: &[&str]) -> Result<Self> {
         let listen = free_address()?;
         let log = folder.join(LOG);
         let mut daemon = tied(&programs.join("mesh-tracer"));
-        daemon.arg("run").arg("--facts").arg(facts).args(["--node-name", "node-1", "--journal", "flows.jsonl"]);
+        match facts {
+            Facts::File(file) => daemon.args(["run", "--facts"]).arg(file),
+            Facts::Kube(kubeconfig) => daemon.args(["run", "--kube"]).env("KUBECONFIG", kubeconfig),
+        };
+        daemon.args(["--node-name", "node-1", "--journal", "flows.jsonl"]);
         // A socket's path has at most 108 characters, a checkout's may have more: a relative one always fits.
         daemon.args(["--socket", SOCKET, "--listen", &listen.to_string()]).args(more).current_dir(folder);
         daemon.stderr(File::create(&log).with_context(|| format!("cannot create {}", log.display()))?);
@@ -76,11 +90,11 @@ impl Tracer {
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
-        for _ in 0..100 {
+        for _ in 0..PATIENCE {
             if let Some(status) = self.daemon.child.try_wait().context("mesh-tracer vanished")? {
                 bail!("mesh-tracer ended with {status}:\n{}", self.said());
             }
-            if readyz(self.listen).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if get(self.listen, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
                 return Ok(());
             }
             #[expect(
@@ -89,7 +103,7 @@ impl Tracer {
             )]
             thread::sleep(Duration::from_millis(100));
         }
-        bail!("mesh-tracer is not ready after 10 s:\n{}", self.said())
+        bail!("mesh-tracer is not ready after {} s:\n{}", PATIENCE / 10, self.said())
     }
 
     fn said(&self) -> String {
@@ -116,6 +130,11 @@ impl Drop for Process {
     }
 }
 
+pub(crate) fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "asks again for what nobody announces")]
+    thread::sleep(Duration::from_millis(500));
+}
+
 /// `program`, told to end by the kernel when the thread that started it has ended.
 pub(crate) fn tied(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
@@ -129,10 +148,10 @@ fn free_address() -> Result<SocketAddr> {
     listener.local_addr().context("a bound socket has an address")
 }
 
-fn readyz(listen: SocketAddr) -> std::io::Result<String> {
+fn get(listen: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut connection = TcpStream::connect_timeout(&listen, Duration::from_secs(1))?;
     connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-    connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
     Ok(answer)

@@ -73,6 +73,7 @@ impl Part {
 
     pub(crate) const CHECK: [Part; 3] = [Part::RustSrc, Part::BpfLinker, Part::CargoDeny];
     pub(crate) const DEMO: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Envoy];
+    pub(crate) const API: [Part; 2] = [Part::KubernetesApi, Part::IstioCrds];
     pub(crate) const TEST: [Part; 8] = [
         Part::MeshPrograms,
         Part::RustSrc,

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::processes::Tracer;
+pub(super) use crate::processes::pause;
+use crate::processes::{Facts, Tracer};
 use crate::setup::{self, Part};
 use crate::shell;
 use crate::workspace::Workspace;
@@ -37,11 +37,11 @@ impl Ground {
     }
 
     pub(super) fn tracer(&self, more: &[&str]) -> Result<Tracer> {
-        Tracer::start(&self.programs, &self.folder, &self.facts, more)
+        Tracer::start(&self.programs, &self.folder, Facts::File(&self.facts), more)
     }
 
     pub(super) fn tracer_without_facts(&self) -> Result<Tracer> {
-        Tracer::start(&self.programs, &self.folder, &self.nothing, &[])
+        Tracer::start(&self.programs, &self.folder, Facts::File(&self.nothing), &[])
     }
 
     /// `tracer-lab` with these arguments, in a network namespace of its own: its sockets in TIME_WAIT are nobody else's.
@@ -66,11 +66,6 @@ pub(super) fn settled(tracer: &Tracer) -> Result<Value> {
         pause();
     }
     anyhow::bail!("mesh-tracer still reads events 25 s after the storm")
-}
-
-pub(super) fn pause() {
-    #[expect(clippy::disallowed_methods, reason = "asks again for what nobody announces")]
-    thread::sleep(Duration::from_millis(500));
 }
 
 /// Processor time of a process's threads. Of `setpriv`, which becomes the program that it starts.
