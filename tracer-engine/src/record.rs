@@ -8,6 +8,7 @@ use crate::socket::Handshake;
 use crate::verdict::{Candidate, Class, Reason, Verdict};
 use crate::walk::outcome::Call;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -201,7 +202,8 @@ pub enum ResetBy {
 pub struct Evidence {
     pub kind: EvidenceKind,
     pub leg: LegKind,
-    pub says: String,
+    /// Most are fixed words: a node that records many flows does not copy them for each.
+    pub says: Cow<'static, str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

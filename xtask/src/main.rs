@@ -112,6 +112,15 @@ enum BenchTask {
         #[command(flatten)]
         figures: Figures,
     },
+    /// The engine: events a second, a verdict, a million open flows, and what-if at 100,000 pods
+    Engine {
+        /// Times that each figure is taken
+        #[arg(long, default_value_t = 10)]
+        rounds: usize,
+        /// Writes every value to this file too
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// The probes: a connection, a packet, a start, and doing nothing; beside none, and beside empty ones
     Kernel {
         /// Connections of one run
@@ -150,6 +159,9 @@ fn main() -> ExitCode {
         Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
         Task::Bench { task: BenchTask::Storm { connections, figures: Figures { pairs, json } } } => {
             bench::storm::storm(&workspace, connections, pairs, json.as_deref())
+        }
+        Task::Bench { task: BenchTask::Engine { rounds, json } } => {
+            bench::engine::engine(&workspace, rounds, json.as_deref())
         }
         Task::Bench { task: BenchTask::Kernel { connections, figures: Figures { pairs, json } } } => {
             bench::kernel::kernel(&workspace, bench::kernel::Plan { pairs, connections }, json.as_deref())

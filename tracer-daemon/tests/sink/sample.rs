@@ -79,11 +79,7 @@ pub(crate) fn rejected() -> FlowRecord {
                 reset_by: Some(ResetBy::Server),
             },
         ],
-        evidence: vec![Evidence {
-            kind: EvidenceKind::FirstBytes,
-            leg: LegKind::Upstream,
-            says: "plaintext".to_owned(),
-        }],
+        evidence: vec![Evidence { kind: EvidenceKind::FirstBytes, leg: LegKind::Upstream, says: "plaintext".into() }],
         drops: vec![Drop { reason: "NETFILTER_DROP".into(), count: 1 }],
         events_lost: 0,
         walked: Walked { since: Ktime(0), calls: smallvec![], ends: smallvec![] },

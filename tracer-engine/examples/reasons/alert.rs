@@ -49,7 +49,9 @@ impl Alert {
             Alert::Contradictions => {
                 "what the kernel shows fits no route of the configuration: facts are stale, or a rule is wrong"
             }
-            Alert::Lost => "a node loses kernel events: verdicts of that time are careful, and some flows are not counted",
+            Alert::Lost => {
+                "a node loses kernel events: verdicts of that time are careful, and some flows are not counted"
+            }
             Alert::Unsynced => {
                 "objects of a kind are not known: the API server does not answer, or a role is missing (`mesh-tracer status`)"
             }

@@ -32,7 +32,7 @@ pub(crate) fn record(index: &Index, serial: u64, losses: &Losses, at: Ktime) -> 
     let said = |(reason, count): &(crate::net::Name, u64)| record::Evidence {
         kind: EvidenceKind::Dropped,
         leg: LegKind::App,
-        says: format!("the kernel dropped {count} packets of the handshake: {reason}"),
+        says: format!("the kernel dropped {count} packets of the handshake: {reason}").into(),
     };
     Some(FlowRecord {
         at,

@@ -166,7 +166,7 @@ impl From<&engine::Leg> for Leg {
 
 impl From<&engine::Evidence> for Evidence {
     fn from(engine::Evidence { kind, leg, says }: &engine::Evidence) -> Self {
-        Self { kind: kind.code().into(), leg: leg.code().into(), says: says.clone() }
+        Self { kind: kind.code().into(), leg: leg.code().into(), says: says.clone().into_owned() }
     }
 }
 
