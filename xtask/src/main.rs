@@ -121,6 +121,15 @@ enum BenchTask {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// A large cluster, read from a real API server: time, memory, bytes, and what its changes cost
+    Cluster {
+        /// Behind a fifth as many Services
+        #[arg(long, default_value_t = 100_000)]
+        pods: u32,
+        /// Writes every value to this file too
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// The probes: a connection, a packet, a start, and doing nothing; beside none, and beside empty ones
     Kernel {
         /// Connections of one run
@@ -162,6 +171,9 @@ fn main() -> ExitCode {
         }
         Task::Bench { task: BenchTask::Engine { rounds, json } } => {
             bench::engine::engine(&workspace, rounds, json.as_deref())
+        }
+        Task::Bench { task: BenchTask::Cluster { pods, json } } => {
+            bench::cluster::cluster(&workspace, pods, json.as_deref())
         }
         Task::Bench { task: BenchTask::Kernel { connections, figures: Figures { pairs, json } } } => {
             bench::kernel::kernel(&workspace, bench::kernel::Plan { pairs, connections }, json.as_deref())

@@ -78,6 +78,11 @@ impl Tracer {
         self.status()?["memory"]["rss_anon_bytes"].as_u64().context("mesh-tracer's status names no memory")
     }
 
+    /// What a scrape gets.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        get(self.listen, "/metrics").context("mesh-tracer answers no scrape")
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.child.id()
     }
