@@ -203,7 +203,7 @@ fn pod(number: u32) -> Fact {
         labels: labels(&of_pod),
         workload: Workload { kind: WorkloadKind::Deployment, name: app.as_str().into() },
         container_ports: [8080, 15090].into_iter().collect(),
-        enrolment: Enrolment::Sidecar(Box::new(sidecar())),
+        enrolment: Enrolment::Sidecar(Arc::new(sidecar())),
         tls_mode_istio: true,
         hbone: false,
     })

@@ -24,6 +24,7 @@ pub use workload::{Namespace, Node, Pod, Workload, WorkloadKind};
 
 use crate::net::Name;
 use std::fmt;
+use std::sync::Arc;
 
 /// A change of the facts. Applying the same upsert twice changes nothing.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,8 +80,8 @@ pub struct ObjectKey {
 pub struct Timestamp(pub i64);
 
 /// Sorted by key.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Labels(pub Vec<(Name, Name)>);
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Labels(pub Arc<[(Name, Name)]>);
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LabelSelector {
@@ -126,7 +127,7 @@ impl FromIterator<(Name, Name)> for Labels {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         pairs.sort();
         pairs.dedup_by(|a, b| a.0 == b.0);
-        Self(pairs)
+        Self(pairs.into())
     }
 }
 

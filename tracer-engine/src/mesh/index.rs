@@ -6,6 +6,7 @@ mod apply;
 mod cgroups;
 mod endpoints;
 pub(crate) mod host;
+mod interner;
 mod known;
 mod namespaced;
 mod routes;
@@ -27,6 +28,7 @@ use crate::socket::{CgroupOwner, Socket};
 use address::Addresses;
 use cgroups::Cgroups;
 use host::ByHost;
+use interner::Interner;
 use namespaced::Namespaced;
 use routes::Routes;
 use rustc_hash::FxHashMap as HashMap;
@@ -40,6 +42,7 @@ use std::time::Duration;
 pub struct Index {
     generation: u64,
     synced: u16,
+    interner: Interner,
     namespaces: HashMap<Name, Namespace>,
     nodes: HashMap<Name, Node>,
     pods: HashMap<Name, HashMap<Name, Arc<Pod>>>,
@@ -270,6 +273,7 @@ impl Default for Index {
         Self {
             generation: 0,
             synced: 0,
+            interner: Interner::default(),
             namespaces: HashMap::default(),
             nodes: HashMap::default(),
             pods: HashMap::default(),

@@ -178,7 +178,7 @@ fn pod_fact(name: &str, address: &str, enrolment: Enrolment) -> Pod {
 }
 
 fn sidecar() -> Enrolment {
-    Enrolment::Sidecar(Box::new(SidecarProxy {
+    Enrolment::Sidecar(std::sync::Arc::new(SidecarProxy {
         version: Some("1.30.3".into()),
         revision: None,
         capture: Capture {

@@ -82,7 +82,7 @@ impl Mesh {
     pub(crate) fn capture(&mut self, name: &str, change: impl FnOnce(&mut Capture)) -> &mut Self {
         let mut pod = self.pods[name].clone();
         if let Enrolment::Sidecar(proxy) = &mut pod.enrolment {
-            change(&mut proxy.capture);
+            change(&mut std::sync::Arc::make_mut(proxy).capture);
         }
         self.pods.insert(name.to_owned(), pod.clone());
         self.put(Fact::Pod(pod))
@@ -357,7 +357,7 @@ fn pod(name: &str, ip: &str, created: Timestamp) -> Pod {
         labels: app_label(&app),
         workload: Workload { kind: WorkloadKind::Pod, name: key.name.clone() },
         container_ports: smallvec![],
-        enrolment: Enrolment::Sidecar(Box::new(SidecarProxy {
+        enrolment: Enrolment::Sidecar(std::sync::Arc::new(SidecarProxy {
             version: Some("1.30.3".into()),
             revision: Some("default".into()),
             capture: Capture {

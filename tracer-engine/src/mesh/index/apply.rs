@@ -27,9 +27,9 @@ impl Index {
                 true
             }
             Fact::Pod(pod) => self.upsert_pod(at, pod),
-            Fact::Service(service) => self.services.upsert_service(service),
+            Fact::Service(service) => self.services.upsert_service(service, &mut self.interner),
             Fact::ServiceEntry(entry) => self.services.upsert_entry(entry),
-            Fact::EndpointSlice(slice) => self.slices.upsert(slice),
+            Fact::EndpointSlice(slice) => self.slices.upsert(slice, &mut self.interner),
             Fact::PeerAuthentication(policy) => self.peer_authentications.upsert(policy).is_some(),
             Fact::Sidecar(sidecar) => self.sidecars.upsert(sidecar).is_some(),
             Fact::AuthorizationPolicy(policy) => self.authorization_policies.upsert(policy).is_some(),
@@ -86,7 +86,9 @@ impl Index {
             self.addresses.release(at, &known, kept);
         }
         let synced = self.synced(Kind::Pod);
-        let pod = Arc::new(pod.clone());
+        let mut pod = pod.clone();
+        self.interner.pod(&mut pod);
+        let pod = Arc::new(pod);
         self.addresses.claim(at, &pod, synced);
         self.pods.entry(pod.key.namespace.clone()).or_default().insert(pod.key.name.clone(), pod);
         true

@@ -168,7 +168,7 @@ fn string_is_within(leaf: Option<&StringMatch>, root: Option<&StringMatch>) -> b
 
 /// `mergeHTTPMatchRequest`: what the delegate leaves out is the root's.
 fn both(root: &HttpMatch, leaf: &HttpMatch) -> HttpMatch {
-    let labels = root.source_labels.0.iter().chain(&leaf.source_labels.0);
+    let labels = root.source_labels.0.iter().chain(leaf.source_labels.0.iter());
     HttpMatch {
         uri: leaf.uri.clone().or_else(|| root.uri.clone()),
         authority: leaf.authority.clone().or_else(|| root.authority.clone()),

@@ -1,6 +1,7 @@
 //! Services by everything that a listener, a virtual host or a cause asks for.
 
 use super::host::{ByHost, Shared};
+use super::interner::Interner;
 use crate::mesh::facts::{ObjectKey, Service, ServiceEntry};
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, Registry, RegistryService, is_host};
@@ -48,15 +49,17 @@ impl Services {
     }
 
     /// Whether anything changed.
-    pub(super) fn upsert_service(&mut self, service: &Service) -> bool {
+    pub(super) fn upsert_service(&mut self, service: &Service, interner: &mut Interner) -> bool {
         if self.knows_service(service) {
             return false;
         }
         self.remove_service(&service.key);
-        let registered = Arc::new(RegistryService::of_service(service));
+        let mut service = service.clone();
+        interner.service(&mut service);
+        let registered = Arc::new(RegistryService::of_service(&service));
         self.insert(&registered);
         self.kubernetes.insert(service.key.clone(), registered);
-        self.facts.insert(service.key.clone(), Arc::new(service.clone()));
+        self.facts.insert(service.key.clone(), Arc::new(service));
         true
     }
 

@@ -1,5 +1,6 @@
 //! EndpointSlices by Service and by address.
 
+use super::interner::Interner;
 use crate::mesh::facts::{EndpointSlice, ObjectKey};
 use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;
@@ -16,12 +17,14 @@ pub(super) struct Slices {
 
 impl Slices {
     /// Whether anything changed.
-    pub(super) fn upsert(&mut self, slice: &EndpointSlice) -> bool {
+    pub(super) fn upsert(&mut self, slice: &EndpointSlice, interner: &mut Interner) -> bool {
         if self.objects.get(&slice.key).is_some_and(|known| **known == *slice) {
             return false;
         }
         self.remove(&slice.key);
-        let slice = Arc::new(slice.clone());
+        let mut slice = slice.clone();
+        interner.slice(&mut slice);
+        let slice = Arc::new(slice);
         if let Some(service) = service_of(&slice) {
             let slices = self.services.entry(service).or_default();
             let at = slices.partition_point(|known| known.key < slice.key);

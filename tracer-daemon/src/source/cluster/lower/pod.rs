@@ -5,6 +5,7 @@ use crate::source::cluster::object::{self, Container, Metadata, PodSpec, PodStat
 use crate::source::cluster::values::{Values, key, labels, name, some_name};
 use smallvec::SmallVec;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tracer_engine::mesh::facts::{Enrolment, Pod, SidecarProxy, Timestamp};
 use tracer_engine::net::Name;
 
@@ -90,7 +91,7 @@ fn enrolment(metadata: &Metadata, spec: &PodSpec, to: &mut Values) -> Enrolment 
     if told.is_none() && !unasked {
         return Enrolment::Gateway;
     }
-    Enrolment::Sidecar(Box::new(SidecarProxy {
+    Enrolment::Sidecar(Arc::new(SidecarProxy {
         version: proxy.image.as_deref().and_then(tag),
         revision: revision(status, to),
         capture: capture::lower(told.map(|container| &*container.args).unwrap_or_default(), annotations, to),
