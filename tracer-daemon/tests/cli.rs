@@ -248,7 +248,7 @@ fn check_says_whom_run_would_trace_on_this_node() {
     let scope = |node: &str| {
         let output = tracer(&["check", "--facts", cluster, "--node-name", node]).output().unwrap();
         let text = stdout(&output);
-        text.lines().find(|line| line.contains(" scope ")).map(str::to_owned).unwrap_or_else(|| panic!("{text}"))
+        text.lines().find(|line| line.contains(" scope ")).map_or_else(|| panic!("{text}"), str::to_owned)
     };
     let known = scope("node-1");
     assert!(known.starts_with("ok") && known.contains("node node-1"), "{known}");

@@ -42,7 +42,7 @@ fn capture_of(args: &str, annotations: &str) -> Capture {
         ..Parts::default()
     };
     match parts.pod().enrolment {
-        Enrolment::Sidecar(sidecar) => sidecar.capture,
+        Enrolment::Sidecar(sidecar) => sidecar.capture.clone(),
         other => panic!("expected a sidecar, got {other:?}"),
     }
 }
@@ -96,7 +96,7 @@ fn the_proxy_has_a_version_and_a_revision() {
         let containers = &format!("{{name: istio-proxy, image: '{image}'}}");
         let pod = Parts { annotations: STATUS, containers, init_containers: INIT, ..Parts::default() }.pod();
         let Enrolment::Sidecar(sidecar) = pod.enrolment else { panic!("expected a sidecar for {image}") };
-        let SidecarProxy { version, revision, capture: _ } = *sidecar;
+        let SidecarProxy { version, revision, capture: _ } = &*sidecar;
         assert_eq!(version.as_deref(), expected, "{image}");
         assert_eq!(revision.as_deref(), Some("canary"));
     }

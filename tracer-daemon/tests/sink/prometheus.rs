@@ -98,7 +98,7 @@ impl Prometheus {
 
     /// The answer to a query, once there is one.
     fn query(&self, query: &str) -> Vec<Value> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = query.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
         loop {
             let mut stream = TcpStream::connect(self.at).unwrap();
             write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").unwrap();

@@ -12,6 +12,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use tracer_engine::verdict::{Cause, Class, Promise, Reason, Text, causes_of, kernel_reasons, text, undetermined};
 
+#[expect(clippy::disallowed_methods, reason = "an example has no `cli`, and one word says which file is wanted")]
 fn main() -> io::Result<()> {
     let text = if std::env::args().nth(1).as_deref() == Some("rules") { rules::rules() } else { book() };
     io::stdout().write_all(text.as_bytes())
