@@ -10,6 +10,7 @@ use tracer_common::{Socket, counter};
 
 use crate::field::{Sock, TcpSock};
 use crate::ring;
+use crate::scope;
 
 /// Resized by the daemon (`KernelConfig::max_sockets`).
 #[map]
@@ -38,10 +39,10 @@ pub struct Live {
 pub struct Exists;
 
 impl Live {
-    /// A socket of which only the owner is known: it is about to connect, or was open before the probes were (trap 19).
+    /// Nothing is known yet.
     #[inline(always)]
-    pub fn new(sk: Sock) -> Self {
-        let mut socket = Socket {
+    pub fn blank() -> Self {
+        let socket = Socket {
             cgroup: 0,
             netns: 0,
             uid: 0,
@@ -53,7 +54,6 @@ impl Live {
             remote_port: 0,
             padding: 0,
         };
-        sk.owner(&mut socket);
         Self {
             socket,
             since: 0,
@@ -66,11 +66,22 @@ impl Live {
         }
     }
 
-    /// Remembers what ESTABLISHED tells: the tuple (the port was 0 at SYN_SENT, trap 1) and where payload begins. True
-    /// where both initial sequence numbers are in it: not where data rode on the SYN.
+    /// Both ends and the owner; false where it is not to be traced. For a socket that is about to connect, was just
+    /// accepted, or was open before the probes were (trap 19). What is out of scope is not asked for its owner.
     #[inline(always)]
-    pub fn establish(&mut self, now: u64, sk: Sock, tcp: TcpSock) -> bool {
+    pub fn adopt(&mut self, sk: Sock, tcp: TcpSock) -> bool {
         sk.tuple(tcp, &mut self.socket);
+        let covered = scope::covers(&self.socket.local, &self.socket.remote);
+        if covered {
+            sk.owner(&mut self.socket);
+        }
+        covered
+    }
+
+    /// Remembers what ESTABLISHED tells: where payload begins. True where both initial sequence numbers are in it: not
+    /// where data rode on the SYN.
+    #[inline(always)]
+    pub fn establish(&mut self, now: u64, tcp: TcpSock) -> bool {
         self.opened = now;
         self.first = [tcp.snd_una(), tcp.rcv_nxt()];
         self.seen = [u8::from(tcp.bytes_sent() != 0), u8::from(tcp.bytes_received() != 0)];

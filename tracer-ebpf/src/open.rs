@@ -12,7 +12,6 @@ use tracer_common::{Event, Open, counter, kind};
 use crate::field::Sock;
 use crate::live::{self, Live};
 use crate::ring::{self, Subject};
-use crate::scope;
 use crate::state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT};
 
 /// `struct bpf_iter__task_file`, which is part of the kernel's ABI.
@@ -59,10 +58,12 @@ fn found(seq: *mut c_void, sk: Sock) {
     if live::find(cookie).is_some() {
         return;
     }
-    let mut live = Live::new(sk);
-    sk.tuple(tcp, &mut live.socket);
-    // A listener has no other end; its port tells which end of a connection is the server's.
-    if state != LISTEN && !scope::covers(&live.socket.local, &live.socket.remote) {
+    let mut live = Live::blank();
+    let covered = live.adopt(sk, tcp);
+    if state == LISTEN {
+        // It has no other end; its port tells which end of a connection is the server's.
+        sk.owner(&mut live.socket);
+    } else if !covered {
         return;
     }
     // SAFETY: a helper without arguments.

@@ -5,7 +5,6 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::field::{Sock, is_idle};
 use crate::live::{self, Live};
-use crate::scope;
 use crate::state::{CLOSE, LISTEN, SYN_SENT};
 
 #[btf_tracepoint(function = "tcp_receive_reset")]
@@ -38,9 +37,8 @@ fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
-    let mut live = Live::new(sk);
-    sk.tuple(tcp, &mut live.socket);
-    if scope::covers(&live.socket.local, &live.socket.remote) {
+    let mut live = Live::blank();
+    if live.adopt(sk, tcp) {
         mark(&mut live);
         let _ = live::follow(ctx, cookie, &live);
     }

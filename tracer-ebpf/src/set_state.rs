@@ -11,7 +11,6 @@ use crate::first_bytes;
 use crate::live::{self, Exists, Live};
 use crate::ring::{self, Subject};
 use crate::running::Running;
-use crate::scope;
 use crate::state::{
     CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT,
 };
@@ -86,9 +85,8 @@ impl Interest {
 /// In the caller's context: the only moment that knows the calling thread. The source port is not chosen yet (trap 1).
 #[inline(always)]
 fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) {
-    let mut live = Live::new(sk);
-    sk.tuple(tcp, &mut live.socket);
-    if !scope::covers(&live.socket.local, &live.socket.remote) {
+    let mut live = Live::blank();
+    if !live.adopt(sk, tcp) {
         return;
     }
     live.since = now();
@@ -102,17 +100,18 @@ fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) {
 fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
     let mut untracked;
     let live = if let Some(live) = live::find(cookie) {
+        // The source port was not chosen at SYN_SENT (trap 1).
+        sk.tuple(tcp, &mut live.socket);
         live
     } else {
-        untracked = Live::new(sk);
-        sk.tuple(tcp, &mut untracked.socket);
-        if !scope::covers(&untracked.socket.local, &untracked.socket.remote) {
+        untracked = Live::blank();
+        if !untracked.adopt(sk, tcp) {
             return;
         }
         &mut untracked
     };
     let at = now();
-    let flags = if live.establish(at, sk, tcp) { connect_flags::HANDSHAKE } else { 0 };
+    let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
     let (client_isn, server_isn) = (tcp.snd_una().wrapping_sub(1), tcp.rcv_nxt().wrapping_sub(1));
     let body = Connect { since: live.since, client_isn, server_isn, flags, error: 0 };
     Subject { at, cookie, socket: &live.socket }.emit(kind::CONNECT, body);
@@ -122,11 +121,11 @@ fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
 #[inline(always)]
 fn accepted(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) -> Result<(), Exists> {
     let at = now();
-    let mut live = Live::new(sk);
-    let flags = if live.establish(at, sk, tcp) { connect_flags::HANDSHAKE } else { 0 };
-    if !scope::covers(&live.socket.local, &live.socket.remote) {
+    let mut live = Live::blank();
+    if !live.adopt(sk, tcp) {
         return Ok(());
     }
+    let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
     let early = early::take(&live);
     if early.is_some() {
         live.seen[direction::RECEIVED as usize] = first_bytes::DONE;
@@ -149,9 +148,8 @@ fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
         // The child of a listener that failed before its handshake was complete: nobody was ever told of it.
         None if from == SYN_RECV => return,
         None => {
-            adopted = Live::new(sk);
-            sk.tuple(tcp, &mut adopted.socket);
-            if !scope::covers(&adopted.socket.local, &adopted.socket.remote) {
+            adopted = Live::blank();
+            if !adopted.adopt(sk, tcp) {
                 return;
             }
             &mut adopted
