@@ -2,13 +2,11 @@
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::sync::Barrier;
-use std::thread;
 
 use tracer_daemon::source::kernel::{EventCounts, EventKind, KernelConfig, KindCount};
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace, allow_files};
+use crate::harness::{Namespace, Trace};
 
 /// Connections with a payload each way, one after the other.
 fn storm(connections: usize) {
@@ -84,42 +82,6 @@ async fn a_reader_that_comes_late_finds_everything() {
     namespace.run(|| storm(1));
     trace.until_over(4, 0).await;
     assert_eq!(trace.connected().len(), 2);
-}
-
-#[tokio::test]
-#[ignore = "full: 5 s, and 100,000 sockets of this machine"]
-async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
-    const THREADS: usize = 8;
-    const EACH: usize = 6_250;
-    const PAIRS: usize = THREADS * EACH;
-    let namespace = Namespace::new();
-    let config = KernelConfig { ring_bytes: 64 << 20, ..KernelConfig::default() };
-    let room = config.max_sockets as usize;
-    let mut trace = Trace::with(&namespace, &config);
-    namespace.run(|| {
-        allow_files(20_000);
-        let all_open = Barrier::new(THREADS);
-        let hold = || {
-            // Descriptors are limited by table: each thread has one of its own.
-            // SAFETY: it concerns only this thread.
-            let status = unsafe { libc::unshare(libc::CLONE_FILES) };
-            assert_eq!(status, 0, "unshare: {}", std::io::Error::last_os_error());
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-            let to = listener.local_addr().expect("an address");
-            let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection"));
-            let pairs: Vec<_> = (0..EACH).map(pair).collect();
-            all_open.wait();
-            drop(pairs);
-        };
-        thread::scope(|threads| (0..THREADS).for_each(|_| drop(threads.spawn(hold))));
-    });
-    trace.until_over(2 * PAIRS, 0).await;
-    trace.detach();
-    assert_eq!((trace.connected().len(), trace.accepted().len()), (PAIRS, PAIRS));
-    let counts = trace.kernel.counts().expect("counts");
-    assert_conserved(&counts);
-    assert_eq!(counts.lost(), counts.untracked, "{counts:?}");
-    assert!(counts.untracked >= (2 * PAIRS - room) as u64, "{counts:?}");
 }
 
 #[tokio::test]
