@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use tracer_daemon::source::kernel::{HookState, Kernel, KernelConfig};
+use tracer_daemon::source::kernel::{EventCounts, EventKind, HookState, Kernel, KernelConfig, KindCount};
 use tracer_engine::net::{Cookie, NetNs};
 use tracer_engine::socket::{
     CgroupOwner, Close, ConnectError, Direction, Dropped, KernelEvent, Payload, SocketChange, SocketEvent,
@@ -231,6 +231,14 @@ pub(crate) fn black_hole() -> SocketAddr {
 }
 
 /// For a test that holds thousands of sockets: a login shell's limit is 1024.
+/// Emitted = decoded + malformed + lost, for every kind.
+pub(crate) fn assert_conserved(counts: &EventCounts) {
+    for kind in EventKind::ALL {
+        let KindCount { emitted, decoded, malformed, lost } = counts.of(kind);
+        assert_eq!(emitted, decoded + malformed + lost, "{}: {counts:?}", kind.name());
+    }
+}
+
 pub(crate) fn allow_files(count: u64) {
     let most = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: the structure lives during the call.

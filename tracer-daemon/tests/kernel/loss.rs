@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
-use tracer_daemon::source::kernel::{EventCounts, EventKind, KernelConfig, KindCount};
+use tracer_daemon::source::kernel::{EventKind, KernelConfig};
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace};
+use crate::harness::{Namespace, Trace, assert_conserved};
 
 /// Connections with a payload each way, one after the other.
 fn storm(connections: usize) {
@@ -17,13 +17,6 @@ fn storm(connections: usize) {
         let (mut server, _) = listener.accept().expect("a connection");
         client.write_all(b"hello").expect("a write");
         server.write_all(b"hello").expect("a write");
-    }
-}
-
-fn assert_conserved(counts: &EventCounts) {
-    for kind in EventKind::ALL {
-        let KindCount { emitted, decoded, malformed, lost } = counts.of(kind);
-        assert_eq!(emitted, decoded + malformed + lost, "{}: {counts:?}", kind.name());
     }
 }
 
