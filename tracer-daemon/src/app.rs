@@ -25,7 +25,7 @@ use crate::source::cluster::Change;
 use crate::source::cluster::watch::{Target, Watch as ClusterWatch};
 use crate::source::kernel::{Kernel, KernelConfig, KernelError};
 use crate::source::tape::TapeHeader;
-use cluster::ClusterPump;
+use cluster::{ClusterPump, Opened};
 use facts::FactsPump;
 use probes::ProbePump;
 use scope::Scope;
@@ -50,6 +50,8 @@ const BATCHES: usize = 16;
 pub struct App {
     probes: Task<Result<(), KernelError>>,
     facts: FactsPart,
+    /// `None` where there is no API server, and once what it said was told.
+    opened: Option<Opened>,
     engine: Thread<()>,
     journal: Option<Thread<()>>,
     tape: Option<Thread<()>>,
@@ -83,7 +85,8 @@ impl FactsOpened {
 }
 
 impl App {
-    /// Opens what can be refused first (addresses, files, facts), attaches the probes last.
+    /// Opens what can be refused first (addresses, files, facts), attaches the probes last. An API server's first answer
+    /// is not waited for: it can take longer than a ring to fill. See `failed`.
     pub async fn start(config: Config, stop: &Stop) -> Result<Self, Failure> {
         let Config { node, facts, istio, kernel, engine, scope, journal, tape, listen, socket } = config;
         let origin = Arc::new(Origin { node, started: clock::wall() });
@@ -159,16 +162,17 @@ impl App {
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch), epoch);
         let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
         let ended = || Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above"));
-        let facts = match facts {
+        let (facts, opened) = match facts {
             FactsOpened::Files(files, first) => {
                 // The engine is there and the channel is empty: this cannot wait.
                 let first = Message::Facts { changes: first, block: Some(facts_block) };
                 inputs.send(first).await.map_err(|_| ended())?;
-                FactsPart::Files(tokio::spawn(files.run(inputs.clone(), stop.clone())))
+                (FactsPart::Files(tokio::spawn(files.run(inputs.clone(), stop.clone()))), None)
             }
             FactsOpened::Cluster(target, of) => {
                 let pump = ClusterPump::new(istio, inputs.clone(), Arc::clone(&watch), facts_block);
-                FactsPart::Cluster(pump.start(target, of, stop.clone()).await?)
+                let (thread, opened) = pump.start(target, of, stop.clone())?;
+                (FactsPart::Cluster(thread), Some(opened))
             }
         };
         // Sockets that were open before come before anything that happens to them, and where files say whose they are,
@@ -195,6 +199,7 @@ impl App {
         Ok(Self {
             probes: tokio::spawn(ProbePump::new(kernel, inputs, Arc::clone(&watch)).run(stop.clone())),
             facts,
+            opened,
             engine,
             journal,
             tape: tape_thread,
@@ -205,18 +210,31 @@ impl App {
         })
     }
 
-    /// Waits until a part ends that the daemon cannot do without.
+    /// Waits until a part ends that the daemon cannot do without, or the API server says that it will never answer us.
     pub async fn failed(&mut self) -> Failure {
-        match (&mut self.probes).await {
-            Ok(Ok(())) => std::future::pending().await,
-            Ok(Err(error)) => Failure::unreached(error),
-            Err(error) => Failure::unreached(anyhow::anyhow!("reading the probes: {error}")),
+        let opened = self.opened.take();
+        let refused = async {
+            match opened {
+                Some(opened) => opened.refused().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = async {
+            match (&mut self.probes).await {
+                Ok(Ok(())) => std::future::pending().await,
+                Ok(Err(error)) => Failure::unreached(error),
+                Err(error) => Failure::unreached(anyhow::anyhow!("reading the probes: {error}")),
+            }
+        };
+        tokio::select! {
+            failure = refused => failure,
+            failure = ended => failure,
         }
     }
 
     /// After `Stop`: each part ends when everything before it has, and what was taken in comes out.
     pub async fn finish(self) {
-        let Self { probes, facts, engine, journal, tape, live, http, hub, watch } = self;
+        let Self { probes, facts, opened: _, engine, journal, tape, live, http, hub, watch } = self;
         if !probes.is_finished() {
             joined(
                 "probes",

@@ -32,6 +32,10 @@ pub(super) struct ClusterPump {
     block: Option<BlockReady>,
 }
 
+/// What came of opening the connection to the API server: a silent one takes a while.
+#[derive(Debug)]
+pub(super) struct Opened(oneshot::Receiver<Result<(), ConnectError>>);
+
 impl ClusterPump {
     pub(super) fn new(
         istio: IstioInstallation,
@@ -42,11 +46,11 @@ impl ClusterPump {
         Self { istio, engine, account, unsettled: ObjectKind::ALL.into(), block: Some(block) }
     }
 
-    /// Gives back a thread that watches until `stop`, or says why that makes no sense. A server that is not there may come.
-    pub(super) async fn start(self, target: Target, watch: Watch, stop: Stop) -> Result<JoinHandle<()>, Failure> {
+    /// A thread that watches until `stop`, and word of whether that makes any sense. A server that is not there may come.
+    pub(super) fn start(self, target: Target, watch: Watch, stop: Stop) -> Result<(JoinHandle<()>, Opened), Failure> {
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
         let runtime = runtime.map_err(Failure::unreached)?;
-        let (opened, is_open) = oneshot::channel();
+        let (opened, told) = oneshot::channel();
         let thread = thread::Builder::new().name("cluster".to_owned()).spawn(move || {
             runtime.block_on(async {
                 match open(target, &watch).await {
@@ -60,13 +64,7 @@ impl ClusterPump {
             });
             runtime.shutdown_background();
         });
-        let thread = thread.map_err(Failure::unreached)?;
-        match is_open.await {
-            Ok(Ok(())) => Ok(thread),
-            Ok(Err(error @ ConnectError::Target(_))) => Err(Failure::input(error)),
-            Ok(Err(error)) => Err(Failure::unreached(error)),
-            Err(_) => Err(Failure::unreached(anyhow::anyhow!("the cluster's thread ended at once: see the log above"))),
-        }
+        Ok((thread.map_err(Failure::unreached)?, Opened(told)))
     }
 
     async fn run(mut self, connection: Arc<Connection>, watch: Watch, stop: Stop) {
@@ -143,6 +141,18 @@ impl ClusterPump {
                 self.account.unreadable(lower::kind(error.object.kind));
                 None
             }
+        }
+    }
+}
+
+impl Opened {
+    /// Ends only where waiting for this server makes no sense.
+    pub(super) async fn refused(self) -> Failure {
+        match self.0.await {
+            Ok(Ok(())) => std::future::pending().await,
+            Ok(Err(error @ ConnectError::Target(_))) => Failure::input(error),
+            Ok(Err(error)) => Failure::unreached(error),
+            Err(_) => Failure::unreached(anyhow::anyhow!("the cluster's thread ended at once: see the log above")),
         }
     }
 }

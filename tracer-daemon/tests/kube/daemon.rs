@@ -161,6 +161,29 @@ async fn while_the_api_server_is_down_facts_are_kept_and_their_age_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_does_not_answer_keeps_nobody_from_reading_the_ring() {
+    let server = shared().await;
+    // The kernel accepts for it; nobody ever says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
+    command.args(["run", "--kube", "--scope", "all"]).env("KUBECONFIG", kubeconfig_of(server, &account(), &url).await);
+    let mut daemon = Daemon::start(tempfile::tempdir().unwrap(), command);
+    daemon.wait_for("tracing on n1");
+    let decoded = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.status("json").1).unwrap();
+        let connects = status["events"].as_array().unwrap().iter().find(|events| events["kind"] == "connect").unwrap();
+        connects["decoded"].as_u64().unwrap()
+    };
+    drop(TcpStream::connect(silent.local_addr().unwrap()).unwrap());
+    until("the call is read", || decoded(&daemon) > 0).await;
+    let ready = daemon.get("/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("the facts"), "{ready}");
+    assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
+    daemon.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inside_a_pod_it_asks_with_the_pods_own_account() {
     let server = shared().await;
     let dir = tempfile::tempdir().unwrap();
