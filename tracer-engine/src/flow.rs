@@ -9,6 +9,7 @@ mod drops;
 mod due;
 mod join;
 mod leg;
+mod pieces;
 mod role;
 mod view;
 
@@ -25,7 +26,8 @@ use counted::Counted;
 use drops::Drops;
 use due::Due;
 use join::Joins;
-use rustc_hash::FxHashMap;
+use pieces::Pieces;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use slab::Slab;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -56,7 +58,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct FlowTable {
     limits: Limits,
-    sockets: FxHashMap<Cookie, Slot>,
+    sockets: Pieces<Cookie, Slot, FxBuildHasher>,
     legs: Slab<Leg>,
     counted: Slab<Counted>,
     joins: Joins,
@@ -102,7 +104,7 @@ impl FlowTable {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            sockets: FxHashMap::default(),
+            sockets: Pieces::default(),
             legs: Slab::new(),
             counted: Slab::new(),
             joins: Joins::default(),

@@ -134,9 +134,7 @@ impl FlowTable {
         let counted = self.drop_counted(index as u32);
         match counted.root {
             Some(root) => self.forget(root, None),
-            None => {
-                self.sockets.insert(counted.cookie, Slot::Quiet);
-            }
+            None => self.sockets.insert(counted.cookie, Slot::Quiet),
         }
         Some(counted.end(counted.opened, HowEnded::GivenUp, None))
     }
@@ -166,10 +164,10 @@ impl FlowTable {
             let Some(end) = leg.end(side) else { continue };
             let cookie = end.socket.cookie;
             match counted {
-                _ if end.ended() => self.sockets.remove(&cookie),
+                _ if end.ended() => drop(self.sockets.remove(&cookie)),
                 Some(index) if side == near => self.sockets.insert(cookie, Slot::Counted(index)),
                 _ => self.sockets.insert(cookie, Slot::Quiet),
-            };
+            }
         }
     }
 }

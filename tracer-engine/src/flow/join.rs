@@ -2,11 +2,12 @@
 //! is none (`kernel.md`, traps 13 and 14).
 
 use super::leg::{Leg, LegEnd, LegKey, Role, Side};
+use super::pieces::Pieces;
 use super::{FlowTable, Foresight, Slot};
 use crate::net::{Endpoint, Ktime};
 use crate::socket::Handshake;
 use rustc_hash::FxHashMap;
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::time::Duration;
 
 /// The two ends of one connection are ESTABLISHED within a round trip of each other.
@@ -16,7 +17,7 @@ const APART: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Joins {
     /// Remote hosts choose half of the key, so this map's hash is keyed.
-    by_handshake: HashMap<Handshake, LegKey>,
+    by_handshake: Pieces<Handshake, LegKey, RandomState>,
     /// Legs without a handshake, by the client's address. `None`: two of them share it, so it tells nothing.
     by_client: FxHashMap<Endpoint, Option<LegKey>>,
 }
