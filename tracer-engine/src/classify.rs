@@ -161,8 +161,8 @@ impl Classifier {
             Reporter::Destination => call::from_destination(index, flow, &seen),
         };
         let walked = calls.iter().map(|call| self.walks.outcomes(index, call, as_of)).collect();
-        let ends = flow.near().map(|end| [end.socket.local.ip, end.socket.remote.ip]);
-        let blind = !flow.root.server_spoke() && ends.is_some_and(|ends| news::is_unknown(index, &ends, as_of));
+        let near = flow.near().filter(|_| !flow.root.server_spoke());
+        let blind = near.is_some_and(|near| news::has_unknown(index, &near.socket, as_of));
         Case { flow, reporter, seen, hints, calls, walked, blind }
     }
 }

@@ -125,14 +125,14 @@ pub struct DropCount {
     pub count: u64,
 }
 
-/// A cgroup is one of this pod: the kubelet names a pod's cgroup after the pod's uid. Told before the first event of a
-/// socket in it, where it was found in time.
+/// A cgroup is one of this pod, or of none: the kubelet names a pod's cgroup after the pod's uid. Told before the first
+/// event of a socket in it, where it was found in time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CgroupOwner {
     pub at: Ktime,
     pub cgroup: CgroupId,
-    /// `metadata.uid`; of a static pod what the kubelet calls it, `kubernetes.io/config.hash`.
-    pub pod: Name,
+    /// `metadata.uid`; of a static pod what the kubelet calls it, `kubernetes.io/config.hash`. `None`: the node's own.
+    pub pod: Option<Name>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -6,6 +6,7 @@ use crate::flow::{FlowView, Role};
 use crate::mesh::index::{Index, Occupant};
 use crate::net::Ktime;
 use crate::record::UnknownReason;
+use crate::socket::Socket;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -45,9 +46,14 @@ pub(super) fn awaited(index: &Index, flow: &FlowView<'_>, now: Ktime, everywhere
     awaited.then(|| latest.min(now + LOOK))
 }
 
-/// Whether nothing is known of an end.
-pub(super) fn is_unknown(index: &Index, ends: &[IpAddr], as_of: Ktime) -> bool {
-    ends.iter().any(|ip| matches!(index.occupant(ip.to_canonical(), as_of), Occupant::Unknown(_)))
+/// Whether nothing is known of who has this address.
+pub(super) fn is_unknown(index: &Index, ip: IpAddr, as_of: Ktime) -> bool {
+    matches!(index.occupant(ip.to_canonical(), as_of), Occupant::Unknown(_))
+}
+
+/// Whether nothing is known of an end of this socket.
+pub(super) fn has_unknown(index: &Index, near: &Socket, as_of: Ktime) -> bool {
+    matches!(index.owner(near, as_of), Occupant::Unknown(_)) || is_unknown(index, near.remote.ip, as_of)
 }
 
 /// Addresses of the flow that somebody had, for he spoke from there or answered.

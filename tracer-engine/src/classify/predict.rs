@@ -8,8 +8,6 @@ use crate::net::Ktime;
 use crate::verdict::{Basis, Verdict};
 use crate::walk::outcome::{Call, Outcome, Source};
 use crate::walk::walk;
-use smallvec::SmallVec;
-use std::net::IpAddr;
 
 /// The verdict of a what-if.
 pub fn predict(index: &Index, call: &Call, as_of: Ktime) -> Verdict {
@@ -23,6 +21,6 @@ pub fn foretold(index: &Index, call: &Call, as_of: Ktime, outcomes: &[Outcome]) 
         Source::Ip(ip) => Some(*ip),
         Source::Pod(_) => None,
     };
-    let ends: SmallVec<[IpAddr; 2]> = from.into_iter().chain([call.to.ip]).collect();
-    name::sure(name::name(&open, &Hints::default(), Basis::Predicted), news::is_unknown(index, &ends, as_of))
+    let blind = from.into_iter().chain([call.to.ip]).any(|ip| news::is_unknown(index, ip, as_of));
+    name::sure(name::name(&open, &Hints::default(), Basis::Predicted), blind)
 }

@@ -26,7 +26,7 @@ use crate::mesh::registry::{Registry, RegistryService};
 use crate::net::{Ktime, Name};
 use crate::socket::{CgroupOwner, Socket};
 use address::Addresses;
-use cgroups::Cgroups;
+use cgroups::{Cgroups, Whose};
 use host::ByHost;
 use interner::Interner;
 use namespaced::Namespaced;
@@ -173,7 +173,15 @@ impl Index {
     /// that the pod is the one that facts say has it; where it is nobody's or unknown, the address decides.
     pub fn owner(&self, socket: &Socket, at: Ktime) -> Occupant<'_> {
         let by_address = self.occupant(socket.local.ip, at);
-        let Some(uid) = self.cgroups.pod(socket.owner.cgroup) else { return by_address };
+        let uid = match self.cgroups.whose(socket.owner.cgroup) {
+            Whose::Pod(uid) => uid,
+            // A bridge has an address among the pods', and kubelet's probes come from there.
+            Whose::Node if matches!(by_address, Occupant::Unknown(UnknownReason::PodNotSeenYet)) => {
+                let node = self.addresses.node_of_pod_cidr(socket.local.ip.to_canonical());
+                return node.map_or(by_address, Occupant::Node);
+            }
+            Whose::Node | Whose::Unknown => return by_address,
+        };
         match self.addresses.pod_with_uid(socket.local.ip, uid) {
             Some(pod) => Occupant::Pod(pod),
             // Another pod than the one that facts know.

@@ -13,12 +13,19 @@ const SERVER: &str = "shop/web-0";
 const DIALLED: &str = "10.244.1.40:9100";
 const NODE: &str = "172.18.0.2";
 
-/// What is told when each of these dials once; with the uid that its cgroup is named after, where it is a pod's. What is in
-/// the namespace `node` is no pod.
+/// A bridge's, among those of pods.
+const BRIDGE: &str = "10.244.1.1";
+
+/// What is told when each of these dials once; with the uid that its cgroup is named after, where it is a pod's, or `-`
+/// where it is known to be none's. What is in the namespace `node` is no pod.
 fn told(callers: &[(&str, &str)]) -> Vec<Record> {
     let mut cluster = Cluster::new(&["istio-system", "shop"]).plain(SERVER, "10.244.1.40");
     for (caller, _) in callers {
-        let address = if caller.starts_with("shop/") { "10.244.1.30" } else { NODE };
+        let address = match *caller {
+            "node/prober" => BRIDGE,
+            pod if pod.starts_with("shop/") => "10.244.1.30",
+            _ => NODE,
+        };
         cluster = cluster.plain(caller, address);
     }
     for fact in &mut cluster.facts {
@@ -41,7 +48,11 @@ fn told(callers: &[(&str, &str)]) -> Vec<Record> {
         engine.handle(Input::Facts { at: Ktime(1), delta }, &mut emit);
     }
     for (caller, uid) in callers.iter().filter(|(_, uid)| !uid.is_empty()) {
-        let owner = CgroupOwner { at: Ktime(2), cgroup: cgroup(lab.netns(caller)), pod: (*uid).into() };
+        let owner = CgroupOwner {
+            at: Ktime(2),
+            cgroup: cgroup(lab.netns(caller)),
+            pod: Some((*uid).into()).filter(|_| *uid != "-"),
+        };
         engine.handle(Input::CgroupOwner(owner), &mut emit);
     }
     for mut event in lab.wire.events {
@@ -83,4 +94,14 @@ fn trap_16_a_cgroup_proves_whose_an_address_is() {
     // The address has passed to a pod that the API server did not tell of yet.
     let reused = told(&[("shop/old-0", "uid-of-another")]);
     assert_eq!(client(flows(&reused)[0]), "Unknown(PodNotSeenYet)");
+}
+
+#[test]
+fn trap_16_what_dials_from_a_bridge_and_is_no_pod_is_the_node() {
+    let records = told(&[("node/prober", "-")]);
+    let flow = flows(&records)[0];
+    assert_eq!((client(flow), flow.traffic), ("Node(\"node-1\")".to_owned(), Traffic::Probe));
+    // Without a word on its cgroup it may be a pod that nobody told of yet.
+    let records = told(&[("node/prober", "")]);
+    assert_eq!(client(flows(&records)[0]), "Unknown(PodNotSeenYet)");
 }

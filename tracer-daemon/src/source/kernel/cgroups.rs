@@ -2,9 +2,9 @@
 //! by the inode of its directory. It is the only way to tell apart the pods that share the node's own network namespace
 //! (trap 16), and it proves whose a pod ip is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,10 +48,14 @@ impl Cgroups {
         if self.known.len() >= MOST {
             self.known.clear();
         }
+        // Of what is no pod's only whoever speaks is of interest.
+        let speaking: HashSet<CgroupId> = cgroups_of(events).collect();
         let mut news = Vec::new();
         for (cgroup, pod) in found {
-            let told = self.known.insert(cgroup, pod.clone());
-            if let (None, Some(pod)) = (told, pod) {
+            if pod.is_none() && !speaking.contains(&cgroup) {
+                continue;
+            }
+            if self.known.insert(cgroup, pod.clone()).is_none() {
                 news.push(KernelEvent::CgroupOwner(CgroupOwner { at, cgroup, pod }));
             }
         }
@@ -72,6 +76,9 @@ fn cgroups_of(events: &[KernelEvent]) -> impl Iterator<Item = CgroupId> {
 /// Every directory, and the pod that it is of.
 fn directories(root: &Path) -> Vec<(CgroupId, Option<Name>)> {
     let mut found = Vec::new();
+    if let Ok(folder) = fs::metadata(root) {
+        found.push((CgroupId(folder.ino()), None));
+    }
     walk(root, None, DEEPEST, &mut found);
     found
 }
@@ -109,7 +116,6 @@ fn pod_uid(name: &str) -> Option<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
     use tracer_engine::net::{Cookie, Endpoint};
     use tracer_engine::socket::{Owner, Socket, SocketChange, SocketEvent};
 
@@ -150,11 +156,12 @@ mod tests {
         let owners: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
-                KernelEvent::CgroupOwner(owner) => Some((owner.cgroup, &*owner.pod)),
+                KernelEvent::CgroupOwner(owner) => Some((owner.cgroup, owner.pod.as_deref())),
                 _ => None,
             })
             .collect();
-        assert!(owners.contains(&(id(&container), UID)), "{owners:?}");
+        assert!(owners.contains(&(id(&container), Some(UID))), "{owners:?}");
+        assert!(owners.contains(&(id(&other), None)), "kubelet is no pod's: {owners:?}");
         assert!(matches!(events.last(), Some(KernelEvent::Socket(_))), "events keep their order behind the news");
         // Known by now: nothing is read and nothing said again.
         let mut again = vec![event(id(&container), 3)];

@@ -19,7 +19,8 @@ pub(super) enum Line<'a> {
     CgroupOwner {
         at: u64,
         cgroup: u64,
-        pod: Name,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pod: Option<Name>,
     },
     Cluster {
         at: u64,

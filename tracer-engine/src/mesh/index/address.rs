@@ -177,9 +177,13 @@ impl Addresses {
     }
 
     pub(super) fn in_pod_cidr(&self, ip: IpAddr) -> bool {
-        self.prefix_lengths
-            .keys()
-            .any(|length| IpNet::new(ip, *length).is_ok_and(|net| self.pod_cidrs.contains_key(&net.trunc())))
+        self.node_of_pod_cidr(ip).is_some()
+    }
+
+    /// The node whose pods have addresses like this one.
+    pub(super) fn node_of_pod_cidr(&self, ip: IpAddr) -> Option<&Name> {
+        let mut longest_first = self.prefix_lengths.keys().rev();
+        longest_first.find_map(|length| self.pod_cidrs.get(&IpNet::new(ip, *length).ok()?.trunc()))
     }
 }
 

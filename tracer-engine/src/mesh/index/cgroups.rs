@@ -1,4 +1,4 @@
-//! Which cgroup of this node is which pod's.
+//! Which cgroup of this node is which pod's, and which is no pod's.
 
 use crate::net::{CgroupId, Ktime, Name};
 use crate::socket::CgroupOwner;
@@ -12,7 +12,18 @@ pub(super) struct Cgroups {
 #[derive(Debug)]
 struct Told {
     at: Ktime,
-    uid: Name,
+    /// `None`: no pod's.
+    uid: Option<Name>,
+}
+
+/// Whose the processes of a cgroup are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whose<'a> {
+    /// The pod with this uid.
+    Pod(&'a Name),
+    /// No pod's.
+    Node,
+    Unknown,
 }
 
 /// Twice what the daemon keeps in mind before it tells of every living cgroup anew (`source::kernel::cgroups`): whatever
@@ -27,8 +38,12 @@ impl Cgroups {
         self.pods.insert(owner.cgroup, Told { at: owner.at, uid: owner.pod.clone() });
     }
 
-    pub(super) fn pod(&self, cgroup: CgroupId) -> Option<&Name> {
-        Some(&self.pods.get(&cgroup)?.uid)
+    pub(super) fn whose(&self, cgroup: CgroupId) -> Whose<'_> {
+        match self.pods.get(&cgroup) {
+            Some(Told { uid: Some(uid), .. }) => Whose::Pod(uid),
+            Some(Told { uid: None, .. }) => Whose::Node,
+            None => Whose::Unknown,
+        }
     }
 
     /// Containers come and go, and the number of a cgroup does not come back.
@@ -48,13 +63,13 @@ mod tests {
     fn what_was_told_last_is_kept_and_memory_is_bounded() {
         let mut cgroups = Cgroups::default();
         for number in 0..3 * MOST as u64 {
-            let owner = CgroupOwner { at: Ktime(number), cgroup: CgroupId(number), pod: "uid".into() };
+            let owner = CgroupOwner { at: Ktime(number), cgroup: CgroupId(number), pod: Some("uid".into()) };
             cgroups.insert(&owner);
             assert!(cgroups.pods.len() <= MOST);
         }
         let last = 3 * MOST as u64 - 1;
-        let kept = (last - MOST as u64 / 4..=last).all(|number| cgroups.pod(CgroupId(number)).is_some());
+        let kept = (last - MOST as u64 / 4..=last).all(|number| cgroups.whose(CgroupId(number)) != Whose::Unknown);
         assert!(kept);
-        assert_eq!(cgroups.pod(CgroupId(0)), None);
+        assert_eq!(cgroups.whose(CgroupId(0)), Whose::Unknown);
     }
 }
