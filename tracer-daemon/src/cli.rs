@@ -12,7 +12,7 @@ mod value;
 pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
 pub use kube::KubeArgs;
-pub use observe::{Format, ObserveArgs, RecordSource};
+pub use observe::{FleetArgs, Format, ObserveArgs, RecordSource};
 pub use run::{Pods, RunArgs, Scope, Switch};
 pub use value::{JournalSize, Since};
 
@@ -91,6 +91,13 @@ pub enum Command {
     /// The roles that `run --kube` needs, as YAML for kubectl apply
     #[command(before_help = "  mesh-tracer rbac --revisions default,canary | kubectl apply -f -")]
     Rbac(RbacArgs),
+    /// One request on stdin, the daemon's answer on stdout: what `observe --all-nodes` runs in each pod
+    #[command(hide = true)]
+    Relay {
+        /// Where the daemon listens
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+        socket: PathBuf,
+    },
     /// Completions for bash, zsh, fish
     #[command(before_help = "  mesh-tracer completions bash > /etc/bash_completion.d/mesh-tracer")]
     Completions { shell: clap_complete::Shell },

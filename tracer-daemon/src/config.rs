@@ -160,6 +160,12 @@ impl FactsSource {
     }
 }
 
+/// The API server of a command that needs one, whether or not it is named.
+pub fn api_server(mut kube: KubeArgs) -> Target {
+    kube.kube.get_or_insert_default();
+    target(kube, true).unwrap_or(Target::InCluster)
+}
+
 /// Which API server, if any. A context is one of a kubeconfig's; without one a pod's own ServiceAccount comes first, unless
 /// somebody set KUBECONFIG in that pod.
 fn target(kube: KubeArgs, no_files: bool) -> Option<Target> {

@@ -12,15 +12,15 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
 use tracer_daemon::cli::{
-    self, CheckArgs, Cli, Command, GlobalArgs, ObserveArgs, RbacArgs, RecordSource, ReplayArgs, StatusFormat,
-    UsageError,
+    self, CheckArgs, Cli, Command, FleetArgs, GlobalArgs, ObserveArgs, RbacArgs, RecordSource, ReplayArgs,
+    StatusFormat, UsageError,
 };
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, End, Filters, Observe, Source};
-use tracer_daemon::command::{Answer, Failure, check, replay, status};
-use tracer_daemon::process;
+use tracer_daemon::command::{Answer, Failure, check, relay, replay, status};
 use tracer_daemon::source::cluster::IstioInstallation;
 use tracer_daemon::source::cluster::watch::Rbac;
+use tracer_daemon::{config, process};
 
 fn main() -> ExitCode {
     let Cli { global, command } = match Cli::from_env() {
@@ -48,6 +48,10 @@ fn main() -> ExitCode {
             };
             asked(status::status(&args.socket, format, &mut stdout(&global)))
         }
+        Command::Relay { socket } => {
+            let stdin = BufReader::new(io::stdin());
+            relay::relay(&socket, stdin, &mut io::stdout().lock()).map(|()| Answer::Yes)
+        }
         Command::Rbac(args) => rbac(args),
         Command::Completions { shell } => completions(shell),
     };
@@ -61,10 +65,9 @@ fn main() -> ExitCode {
 
 fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
     let now = clock::wall();
-    let ObserveArgs { follow, last, since, until, all, output, from, filters, .. } = args;
-    let RecordSource { socket, journal, tape } = from;
+    let ObserveArgs { follow, last, since, until, all, output, from, fleet, filters, .. } = args;
     let what = Observe {
-        source: journal.map(Source::Journal).or(tape.map(Source::Tape)).unwrap_or(Source::Socket(socket)),
+        source: source(from, fleet),
         follow,
         last,
         since: since.map(|since| since.resolve(now)),
@@ -83,11 +86,26 @@ fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
     match &summary.end {
         End::Whole => Ok(Answer::Yes),
         End::Dropped => Err(Failure::unreached(anyhow!("{}", summary.end))),
+        End::Missing(_) => {
+            let _ = writeln!(io::stderr(), "mesh-tracer: {}", summary.end);
+            Ok(Answer::No)
+        }
         End::Damaged(_) => Err(Failure::input(anyhow!("{}", summary.end))),
         End::Cut(cut) => {
             let _ = writeln!(io::stderr(), "mesh-tracer: {cut}");
             Ok(Answer::No)
         }
+    }
+}
+
+fn source(from: RecordSource, fleet: FleetArgs) -> Source {
+    let RecordSource { socket, journal, tape } = from;
+    let FleetArgs { all_nodes, tracer_namespace, kube } = fleet;
+    match (all_nodes, journal, tape) {
+        (true, ..) => Source::Fleet(config::api_server(kube), tracer_namespace),
+        (false, Some(journal), _) => Source::Journal(journal),
+        (false, None, Some(tape)) => Source::Tape(tape),
+        (false, None, None) => Source::Socket(socket),
     }
 }
 

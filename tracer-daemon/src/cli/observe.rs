@@ -2,6 +2,7 @@
 
 use super::DEFAULT_SOCKET;
 use super::filters::FilterArgs;
+use super::kube::KubeArgs;
 use super::value::Since;
 use crate::command::observe::Filter;
 use clap::{Args, ValueEnum};
@@ -30,6 +31,8 @@ pub struct ObserveArgs {
     #[command(flatten)]
     pub from: RecordSource,
     #[command(flatten)]
+    pub fleet: FleetArgs,
+    #[command(flatten)]
     flags: FilterArgs,
     /// What the flags of `FilterArgs` say, each negated or not.
     #[arg(skip)]
@@ -47,6 +50,18 @@ pub struct RecordSource {
     /// A tape that `run --tape` wrote: its flows are judged again
     #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "journal", "follow"], help_heading = "Source")]
     pub tape: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct FleetArgs {
+    /// Every node's daemon, by an exec into its pod: whatever kubectl may do, from any machine
+    #[arg(short = 'A', long, conflicts_with_all = ["socket", "journal", "tape"], help_heading = "Source")]
+    pub all_nodes: bool,
+    /// With --all-nodes: where the DaemonSet is
+    #[arg(long, value_name = "NAMESPACE", default_value = "mesh-tracer", help_heading = "Source")]
+    pub tracer_namespace: String,
+    #[command(flatten)]
+    pub kube: KubeArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

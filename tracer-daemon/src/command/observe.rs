@@ -2,7 +2,10 @@
 
 mod compact;
 mod filter;
+mod fleet;
 mod journal;
+mod live;
+mod merge;
 mod next;
 mod paint;
 mod stream;
@@ -14,6 +17,7 @@ pub use next::End;
 
 use super::Failure;
 use crate::sink::wire::{Garbage, Line, Loss, Record};
+use crate::source::cluster::watch::Target;
 use jiff::Timestamp;
 use next::Next;
 use std::collections::VecDeque;
@@ -28,6 +32,8 @@ pub enum Source {
     Socket(PathBuf),
     Journal(PathBuf),
     Tape(PathBuf),
+    /// Every node's daemon, through the API server; those in this namespace.
+    Fleet(Target, String),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,21 +6,32 @@ use anyhow::anyhow;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// An answer's lines. The stream stays whole until it is dropped: closing our half would mean that we left.
-#[derive(Debug)]
+type Source = Box<dyn AsyncRead + Send + Unpin>;
+type Sink = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// An answer's lines, from a socket or whatever leads to one. Both directions stay whole until it is dropped: closing
+/// ours would mean that we left.
 pub(super) struct Lined {
-    lines: Lines<BufReader<UnixStream>>,
+    lines: Lines<BufReader<Source>>,
+    _ours: Sink,
 }
 
 pub(super) async fn ask(path: &Path, request: &Request) -> Result<Lined, Failure> {
-    let mut stream = UnixStream::connect(path).await.map_err(|error| unreached(path, &error))?;
-    stream.write_all(request.line().as_bytes()).await.map_err(|error| unreached(path, &error))?;
-    Ok(Lined { lines: BufReader::new(stream).lines() })
+    let stream = UnixStream::connect(path).await.map_err(|error| unreached(path, &error))?;
+    let (from, to) = stream.into_split();
+    ask_over(Box::new(from), Box::new(to), request).await.map_err(|error| unreached(path, &error))
+}
+
+/// The same of whatever carries both directions.
+pub(super) async fn ask_over(from: Source, mut to: Sink, request: &Request) -> std::io::Result<Lined> {
+    to.write_all(request.line().as_bytes()).await?;
+    to.flush().await?;
+    Ok(Lined { lines: BufReader::new(from).lines(), _ours: to })
 }
 
 /// For what has one line for an answer.
@@ -30,6 +41,12 @@ pub(super) async fn ask_once(path: &Path, request: &Request) -> Result<String, F
         .await
         .map_err(|_| Failure::unreached(anyhow!("the daemon at {path_name} does not answer within {WITHIN:?}")))??
         .ok_or_else(|| Failure::unreached(anyhow!("the daemon at {path_name} closed without an answer")))
+}
+
+impl std::fmt::Debug for Lined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lined").finish_non_exhaustive()
+    }
 }
 
 impl Lined {
@@ -47,7 +64,7 @@ impl Lined {
     }
 }
 
-fn unreached(path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn unreached(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
     Failure::unreached(match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow!(

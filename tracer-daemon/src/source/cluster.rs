@@ -5,6 +5,7 @@
 //! annotations but the listed ones) is never kept, so neither a tape nor a memory dump can hold it.
 
 pub mod file;
+pub mod fleet;
 pub mod lower;
 pub mod object;
 pub mod watch;

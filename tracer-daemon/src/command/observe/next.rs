@@ -4,6 +4,9 @@ use crate::sink::wire::{Garbage, Line};
 use crate::source::tape::Cut;
 use std::fmt;
 
+/// A line, and what it says.
+pub(super) type Said = (String, Result<Line, Garbage>);
+
 #[derive(Debug)]
 pub(super) enum Next {
     Line(String, Result<Line, Garbage>),
@@ -18,6 +21,8 @@ pub enum End {
     Whole,
     /// Without an end mark: the daemon died, or dropped us.
     Dropped,
+    /// Nodes that could not be asked, or not to the end, and why.
+    Missing(Vec<String>),
     /// The tape was not finished.
     Cut(Cut),
     /// The tape cannot be read any further, and why.
@@ -31,6 +36,7 @@ impl fmt::Display for End {
             Self::Dropped => f.write_str(
                 "the daemon closed the stream in the middle: it died, or this reader took nothing for too long",
             ),
+            Self::Missing(nodes) => f.write_str(&nodes.join("\nmesh-tracer: ")),
             Self::Cut(cut) => cut.fmt(f),
             Self::Damaged(why) => write!(f, "{why}: what came before it is shown"),
         }

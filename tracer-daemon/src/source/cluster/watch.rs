@@ -20,6 +20,7 @@ mod target;
 mod told;
 mod trouble;
 
+pub(super) use connection::client_of;
 pub use connection::{ConnectError, Connection};
 pub use once::{ClusterFacts, ReadError};
 pub use pace::Pace;
@@ -29,6 +30,7 @@ pub use rules::Rbac;
 pub use state::State;
 pub use target::{Target, TargetError};
 pub use told::{Told, Watched};
+pub(super) use trouble::why;
 
 use super::IstioInstallation;
 use super::object::ObjectKind;

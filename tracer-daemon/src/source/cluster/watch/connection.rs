@@ -146,7 +146,8 @@ impl Connection {
 }
 
 /// A credential plugin may take its time.
-async fn client_of(target: &Target) -> Result<Client, ConnectError> {
+/// A client with whatever credentials the target names.
+pub(in super::super) async fn client_of(target: &Target) -> Result<Client, ConnectError> {
     let config = target.config().await?;
     let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
     let why = match tokio::task::spawn_blocking(move || Client::try_from(config)).await {

@@ -67,6 +67,11 @@ impl From<kube::Error> for Trouble {
     }
 }
 
+/// Why a single question was not answered.
+pub(in super::super) fn why(error: kube::Error) -> String {
+    Trouble::from(error).why
+}
+
 /// An error and what caused it; hyper's own words alone say nothing.
 pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
