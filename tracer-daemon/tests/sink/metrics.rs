@@ -63,6 +63,7 @@ pub(crate) fn filled() -> Arc<Exposition> {
     recorder.record(&Record::End(end(7)));
     recorder.record(&Record::Drops(drops("TCP_LISTEN_OVERFLOW", "web", 3)));
     board.events("connect", Stage::Emitted, 5);
+    board.events("connect", Stage::Lost, 1);
     board.probe("inet_sock_set_state", true);
     board.probe_missed("inet_sock_set_state", 1);
     board.probe_run("inet_sock_set_state", Duration::from_millis(3));

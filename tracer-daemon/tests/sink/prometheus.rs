@@ -1,5 +1,6 @@
 //! What is scraped, and what is alerted on, judged by Prometheus itself (2.42, Debian 12's).
 
+use crate::dashboard;
 use crate::metrics::{CONTRACT, filled};
 use serde_json::Value;
 use std::fs;
@@ -53,13 +54,35 @@ fn each_alert_fires_for_what_it_is_about() {
     fs::write(folder.path().join("tests.yaml"), tests).unwrap();
     promtool(&["test", "rules", "tests.yaml"], folder.path(), "");
     for rule in rules["groups"][0]["rules"].as_array().unwrap() {
-        let alert = rule["alert"].as_str().unwrap();
+        let Some(alert) = rule["alert"].as_str() else {
+            let record = rule["record"].as_str().unwrap();
+            assert!(tests.contains(&format!("expr: {record}\n")), "{record} has no test");
+            continue;
+        };
         assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
         // Of a metric that does not exist an alert would be silent for ever.
         let expression = rule["expr"].as_str().unwrap();
         let start = expression.find("meshtracer_").unwrap();
         let name = expression[start..].split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap();
         assert!(CONTRACT.lines().any(|line| line.split(' ').next() == Some(name)), "{alert} asks for {name}");
+    }
+}
+
+/// Each query that the page about metrics shows, of mesh-tracer's and Istio's metrics together, has an answer that is
+/// known beforehand.
+#[test]
+fn what_is_joined_with_istios_own_metrics_is_told_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let tests = include_str!("joins.test.yaml");
+    fs::write(folder.path().join("tests.yaml"), tests).unwrap();
+    promtool(&["test", "rules", "tests.yaml"], folder.path(), "");
+    let page = include_str!("../../../docs/metrics.md");
+    let shown: Vec<&str> = page.split("```promql\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    assert!(shown.len() >= 3, "{shown:?}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tested = words(tests);
+    for query in shown {
+        assert!(tested.contains(&words(query)), "the page shows what no test asks: {query}");
     }
 }
 
@@ -99,7 +122,8 @@ impl Prometheus {
     /// The answer to a query, once there is one.
     fn query(&self, query: &str) -> Vec<Value> {
         let encoded = query.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
-        loop {
+        // Its first scrape comes within a second; a question of it takes a millisecond.
+        for _ in 0..20_000 {
             let mut stream = TcpStream::connect(self.at).unwrap();
             write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").unwrap();
             let mut answer = String::new();
@@ -112,6 +136,7 @@ impl Prometheus {
                 _ => std::thread::yield_now(),
             }
         }
+        panic!("Prometheus knows nothing of {query}")
     }
 }
 
@@ -139,6 +164,14 @@ async fn a_real_prometheus_reads_every_family() {
                 family.to_owned()
             };
             assert!(!prometheus.query(&name).is_empty(), "{name}");
+        }
+        // Every panel of the dashboard shows something, as Grafana would ask for it.
+        for panel in dashboard::ROWS.iter().flat_map(|(_, panels)| *panels) {
+            let query = panel.query.replace("$__rate_interval", "1m").replace("$namespace", ".*");
+            assert!(!prometheus.query(&query).is_empty(), "{query}");
+        }
+        for record in ["meshtracer:flows:rate5m", "meshtracer:flow_rejections:rate5m"] {
+            assert!(!prometheus.query(record).is_empty(), "{record}");
         }
         let rejected = prometheus.query("meshtracer_flow_rejections_total");
         assert_eq!(rejected[0]["metric"]["job"], "mesh-tracer");

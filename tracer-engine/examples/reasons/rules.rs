@@ -1,14 +1,31 @@
-//! The alerts as the Prometheus operator's PrometheusRule; what is below `spec` is a rule file of Prometheus itself.
+//! Recording rules and the alerts as the Prometheus operator's PrometheusRule; what is below `spec` is a rule file of Prometheus itself.
 
 use crate::alert::Alert;
 use std::fmt::{self, Write as _};
 
 pub(crate) fn rules() -> String {
     let mut yaml = PREFACE.to_owned();
-    let written = Alert::ALL.iter().try_for_each(|alert| rule(&mut yaml, *alert));
+    let recorded = RECORDED.iter().try_for_each(|(name, expression)| {
+        writeln!(yaml, "    - record: {name}\n      expr: >-\n        {expression}")
+    });
+    let written = recorded.and_then(|()| Alert::ALL.iter().try_for_each(|alert| rule(&mut yaml, *alert)));
     written.expect("a String takes whatever is written");
     yaml
 }
+
+/// What a fleet's Prometheus keeps for long, and what dashboards of many clusters ask: without reporters, by pair.
+const RECORDED: [(&str, &str); 2] = [
+    (
+        "meshtracer:flows:rate5m",
+        "sum by (source_workload, source_workload_namespace, destination_workload, destination_workload_namespace, class, reason) \
+         (rate(meshtracer_flows_total{traffic=\"app\"}[5m]))",
+    ),
+    (
+        "meshtracer:flow_rejections:rate5m",
+        "sum by (source_workload, source_workload_namespace, destination_workload, destination_workload_namespace, reason, cause) \
+         (rate(meshtracer_flow_rejections_total[5m]))",
+    ),
+];
 
 fn rule(yaml: &mut String, alert: Alert) -> fmt::Result {
     writeln!(yaml, "    - alert: {}", alert.name())?;
