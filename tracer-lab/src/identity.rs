@@ -14,6 +14,12 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// A certificate and its key, as PEM.
+pub(crate) struct Signed {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
 impl Authority {
     pub(crate) fn new() -> Result<Authority> {
         let key = KeyPair::generate().context("cannot make the authority's key")?;
@@ -25,21 +31,30 @@ impl Authority {
         Ok(Authority { certificate: certificate.pem(), issuer: Issuer::new(params, key) })
     }
 
+    /// Its own certificate, as PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// A certificate of such a kind, with a key of its own.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Result<Signed> {
+        let key = KeyPair::generate().context("cannot make a key")?;
+        let certificate = params.signed_by(&key, &self.issuer).context("cannot sign")?;
+        Ok(Signed { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
     /// Writes `cert.pem`, `key.pem` and `ca.pem` into `folder`. They are worth nothing outside the run, and both the
     /// proxy and applications of any uid read them.
     pub(crate) fn issue(&self, namespace: &str, service_account: &str, folder: &Path) -> Result<()> {
         let identity = format!("spiffe://cluster.local/ns/{namespace}/sa/{service_account}");
-        let key = KeyPair::generate().with_context(|| format!("cannot make a key for {identity}"))?;
         let mut params = CertificateParams::default();
         params.distinguished_name = named(service_account);
         params.subject_alt_names = vec![SanType::URI(identity.as_str().try_into().context("no such URI")?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate =
-            params.signed_by(&key, &self.issuer).with_context(|| format!("cannot sign for {identity}"))?;
+        let Signed { certificate, key } = self.sign(&params).with_context(|| format!("cannot sign for {identity}"))?;
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let files =
-            [("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem()), ("ca.pem", self.certificate.clone())];
+        let files = [("cert.pem", certificate), ("key.pem", key), ("ca.pem", self.certificate.clone())];
         for (file, text) in files {
             let path = folder.join(file);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -48,7 +63,7 @@ impl Authority {
     }
 }
 
-fn named(common_name: &str) -> DistinguishedName {
+pub(crate) fn named(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name

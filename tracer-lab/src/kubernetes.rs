@@ -14,8 +14,11 @@ mod server;
 
 pub use api::Api;
 pub use etcd::Etcd;
+pub(crate) use folder::Folder;
 pub use identity::{ServiceAccount, kubeconfig};
 pub use load::Load;
 pub use objects::{documents, istio_crds};
+pub(crate) use process::until;
 pub use proxy::{Fault, Proxy};
 pub use server::{ApiServer, Options};
+pub(crate) use server::{etcd_flags, service_account_keys};

@@ -22,6 +22,7 @@ pub mod inside;
 mod mesh;
 mod pod;
 
+pub mod cluster;
 pub mod kubernetes;
 pub mod storm;
 pub mod stream;

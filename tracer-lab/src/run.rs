@@ -63,11 +63,20 @@ impl Run {
     }
 
     pub(crate) fn node_netns(&self) -> String {
-        format!("{}-node", self.name)
+        self.netns("node")
+    }
+
+    /// The network namespace of such a part of it.
+    pub(crate) fn netns(&self, part: &str) -> String {
+        format!("{}-{part}", self.name)
+    }
+
+    pub(crate) fn cgroup(&self) -> &Path {
+        &self.cgroup
     }
 
     pub(crate) fn pod_netns(&self, pod: &PodName) -> String {
-        format!("{}-{}", self.name, pod.dotted())
+        self.netns(&pod.dotted())
     }
 
     /// The node's end of a pod's veth pair. A link's name has 15 characters at most.

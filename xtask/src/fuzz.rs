@@ -1,7 +1,6 @@
 //! `cargo xtask fuzz`: every decoder against bytes that nobody would think of, for a bounded time each.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,7 +13,7 @@ use crate::workspace::Workspace;
 /// learnt under `fuzz/corpus`.
 pub(crate) fn all(workspace: &Workspace, seconds: u32, only: Option<&str>) -> Result<Tally> {
     setup::ensure(workspace, &Part::FUZZ)?;
-    let mut targets = targets(&workspace.root().join("fuzz/fuzz_targets"))?;
+    let mut targets = targets(workspace)?;
     if let Some(only) = only {
         if !targets.iter().any(|target| target == only) {
             bail!("there is no fuzz target {only:?}; there are: {}", targets.join(", "));
@@ -41,8 +40,9 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<String> {
 }
 
 /// Each file is one.
-fn targets(folder: &Path) -> Result<Vec<String>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+pub(crate) fn targets(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.root().join("fuzz/fuzz_targets");
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut targets = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();

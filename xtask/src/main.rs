@@ -4,11 +4,14 @@ mod api_server;
 mod build;
 mod bench;
 mod check;
+mod cluster;
 mod demo;
 mod fuzz;
+mod image;
 mod kernel_package;
 mod kernel_side;
 mod lab;
+mod oci;
 mod processes;
 mod reasons;
 mod setup;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use crate::image::Architecture;
 use crate::setup::{Part, Series};
 use crate::workspace::Workspace;
 
@@ -55,6 +59,16 @@ enum Task {
     Lab {
         #[command(subcommand)]
         task: LabTask,
+    },
+    /// The container image, as an archive: target/image/mesh-tracer-ARCH.tar
+    Image {
+        #[arg(long, value_enum, default_value_t = Architecture::HERE)]
+        arch: Architecture,
+    },
+    /// A real Kubernetes on this machine: API server, scheduler, kubelets, containerd
+    Cluster {
+        #[command(subcommand)]
+        task: ClusterTask,
     },
     /// Figures, side by side in one run; ratios count, absolute numbers are this machine's
     Bench {
@@ -100,6 +114,19 @@ enum Task {
 enum LabTask {
     /// Remove what killed runs have left: namespaces, links, rules, cgroups, processes
     Clean,
+}
+
+#[derive(Subcommand)]
+enum ClusterTask {
+    /// Bring it up with mesh-tracer's image on every node, and leave it up
+    Up {
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+        nodes: u8,
+    },
+    /// Install, trace, upgrade and uninstall on a cluster of its own, and see that nothing is left
+    Test,
+    /// End what `up` left up
+    Down,
 }
 
 #[derive(Subcommand)]
@@ -166,6 +193,10 @@ fn main() -> ExitCode {
         Task::Build => build::mesh_tracer(&workspace).map(|()| true),
         Task::Demo { keep, kube } => demo::demo(&workspace, keep, kube),
         Task::Lab { task: LabTask::Clean } => lab::clean(&workspace).map(|()| true),
+        Task::Image { arch } => image::build(&workspace, arch).map(|_| true),
+        Task::Cluster { task: ClusterTask::Up { nodes } } => cluster::up(&workspace, nodes).map(|()| true),
+        Task::Cluster { task: ClusterTask::Test } => cluster::test(&workspace),
+        Task::Cluster { task: ClusterTask::Down } => cluster::down(&workspace).map(|()| true),
         Task::Bench { task: BenchTask::Storm { connections, figures: Figures { pairs, json } } } => {
             bench::storm::storm(&workspace, connections, pairs, json.as_deref())
         }

@@ -9,7 +9,9 @@ pub(crate) mod cargo_fuzz;
 mod debian;
 mod envoy;
 mod kernel;
+mod cross;
 mod kubernetes;
+mod node;
 mod private_apt;
 mod prometheus;
 mod rust_src;
@@ -41,6 +43,10 @@ pub(crate) enum Part {
     KubernetesApi,
     /// All of Kubernetes.
     KubernetesNode,
+    /// containerd, runc and what else a node is made of.
+    NodePrograms,
+    /// To compile for the other architecture.
+    Cross,
     IstioCrds,
     /// What scrapes us, and judges what it is given.
     Prometheus,
@@ -51,7 +57,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 14] = [
+    pub(crate) const ALL: [Part; 15] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
@@ -59,6 +65,7 @@ impl Part {
         Part::CargoDeny,
         Part::CargoFuzz,
         Part::KubernetesNode,
+        Part::NodePrograms,
         Part::IstioCrds,
         Part::Prometheus,
         Part::BenchPrograms,
@@ -84,6 +91,8 @@ impl Part {
         Part::IstioCrds,
         Part::Prometheus,
     ];
+    pub(crate) const CLUSTER: [Part; 5] =
+        [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::KubernetesNode, Part::NodePrograms];
     /// For virtual machines, whose programs are this machine's; kernels are fetched one by one.
     pub(crate) const VM: [Part; 4] = [Part::MeshPrograms, Part::RustSrc, Part::BpfLinker, Part::Qemu];
 
@@ -98,6 +107,8 @@ impl Part {
             Part::CargoFuzz => cargo_fuzz::missing(workspace),
             Part::KubernetesApi => kubernetes::missing(workspace, Programs::Api),
             Part::KubernetesNode => kubernetes::missing(workspace, Programs::Node),
+            Part::NodePrograms => node::missing(workspace),
+            Part::Cross => cross::missing(),
             Part::IstioCrds => kubernetes::crds_missing(workspace),
             Part::Prometheus => prometheus::missing(workspace),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
@@ -116,6 +127,8 @@ impl Part {
             Part::CargoFuzz => cargo_fuzz::install(workspace),
             Part::KubernetesApi => kubernetes::install(workspace, Programs::Api),
             Part::KubernetesNode => kubernetes::install(workspace, Programs::Node),
+            Part::NodePrograms => node::install(workspace),
+            Part::Cross => cross::install(workspace),
             Part::IstioCrds => kubernetes::install_crds(workspace),
             Part::Prometheus => prometheus::install(workspace),
             Part::BenchPrograms => debian::install(&debian::BENCH),

@@ -46,6 +46,13 @@ pub(crate) fn kubebuilder_assets() -> Option<PathBuf> {
     named.filter(|named| !named.is_empty()).map(PathBuf::from)
 }
 
+/// Where cargo keeps what it downloads.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place of xtask that reads the environment")]
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("CARGO_HOME").or_else(|| Some(named("HOME")?.join(".cargo")))
+}
+
 /// What `cargo run` tells xtask of the package xtask. A cargo that we start must not hear it: build scripts that listen
 /// to these names would run again each time, in turns with the cargo that a person starts.
 pub(crate) fn of_this_package() -> Vec<OsString> {

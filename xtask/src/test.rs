@@ -1,12 +1,17 @@
 //! `cargo xtask test`: everything that a change has to pass, and one line at the end that says how it went.
 
 use crate::check;
+use crate::cluster;
+use crate::fuzz;
 use crate::setup::{self, Part, Series};
 use crate::shell;
 use crate::suite::{self, Built, Suite};
 use crate::tally::Tally;
 use crate::vm;
 use crate::workspace::Workspace;
+
+/// Seconds for each decoder: `cargo xtask fuzz` has longer ones.
+const FUZZED: u32 = 15;
 
 /// With `full` also the tests marked `#[ignore = "full: ..."]`: the ones too long for every change.
 pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
@@ -15,6 +20,9 @@ pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
         Ok(()) => check::all(workspace),
         Err(error) => failed("setup", &error),
     };
+    if full && let Err(error) = cluster::prepare(workspace) {
+        tally += failed("the image and the programs of a node", &error);
+    }
     let mut left_out = 0;
     match suite::build(workspace, &[]) {
         Ok(built) => {
@@ -27,6 +35,7 @@ pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
         }
         Err(error) => tally += failed("build of the test programs", &error),
     }
+    tally += fuzzed(workspace, full, &mut left_out);
     println!("all of it took {:.0} s", took());
     match left_out {
         0 => {}
@@ -67,6 +76,21 @@ fn other_kernels(workspace: &Workspace, built: &Built, full: bool, tally: &mut T
             0
         }
     }
+}
+
+/// Every decoder for a while; a target counts as one test.
+fn fuzzed(workspace: &Workspace, full: bool, left_out: &mut usize) -> Tally {
+    if !full {
+        return match fuzz::targets(workspace) {
+            Ok(targets) => {
+                *left_out += targets.len();
+                Tally::default()
+            }
+            Err(error) => failed("fuzz", &error),
+        };
+    }
+    println!("\n-- fuzz");
+    fuzz::all(workspace, FUZZED, None).unwrap_or_else(|error| failed("fuzz", &error))
 }
 
 /// What could not run did not pass.

@@ -34,7 +34,8 @@ pub struct Answer {
 }
 
 impl Api {
-    pub(super) fn new(address: String, ca: PathBuf, token: &str) -> Self {
+    /// By its address, the certificate that verifies it, and whose token.
+    pub fn new(address: String, ca: PathBuf, token: &str) -> Self {
         Self { address, ca, token: token.to_owned() }
     }
 

@@ -72,7 +72,7 @@ impl Process {
 }
 
 /// Asks until the answer is yes, of something that no process of ours decides.
-pub(super) async fn until(what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result<()> {
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> Result<bool>) -> Result<()> {
     let asked = async {
         while !is_so().await? {
             sleep(ASK_AGAIN).await;

@@ -161,15 +161,28 @@ impl ApiServer {
 }
 
 fn start_etcd(programs: &Programs, folder: &Path) -> Result<Process> {
-    let at = |socket: &str| format!("unix://{}", folder.join(socket).display());
     let mut command = tied(&programs.etcd);
-    command.arg("--data-dir").arg(folder.join("etcd"));
-    command.arg(format!("--listen-client-urls={}", at("etcd.sock"))).arg("--advertise-client-urls=http://127.0.0.1:0");
-    command.arg(format!("--listen-peer-urls={}", at("peer.sock")));
-    // What is lost with the machine is lost with the test anyway.
-    command.args(["--unsafe-no-fsync", "--quota-backend-bytes=8589934592", "--log-level=error"]);
-    command.args(["--heartbeat-interval=20", "--election-timeout=200"]);
+    command.args(etcd_flags(folder));
     Process::start(command, folder, "etcd")
+}
+
+/// etcd as a single member on sockets in `folder`.
+pub(crate) fn etcd_flags(folder: &Path) -> Vec<String> {
+    let socket = |name: &str| format!("unix://{}", folder.join(name).display());
+    // What is lost with the machine is lost with the test anyway.
+    let fixed = [
+        "--advertise-client-urls=http://127.0.0.1:0",
+        "--unsafe-no-fsync",
+        "--quota-backend-bytes=8589934592",
+        "--log-level=error",
+        "--heartbeat-interval=20",
+        "--election-timeout=200",
+    ];
+    let mut flags = fixed.map(str::to_owned).to_vec();
+    flags.push(format!("--data-dir={}", folder.join("etcd").display()));
+    flags.push(format!("--listen-client-urls={}", socket("etcd.sock")));
+    flags.push(format!("--listen-peer-urls={}", socket("peer.sock")));
+    flags
 }
 
 fn etcd_socket(folder: &Path) -> PathBuf {
@@ -177,10 +190,10 @@ fn etcd_socket(folder: &Path) -> PathBuf {
 }
 
 fn write_settings(folder: &Path) -> Result<()> {
-    let key = KeyPair::generate().context("cannot make a key")?;
+    let [private, public] = service_account_keys()?;
     let files = [
-        ("service-account.key", key.serialize_pem()),
-        ("service-account.pub", pem("PUBLIC KEY", &key.subject_public_key_info())),
+        ("service-account.key", private),
+        ("service-account.pub", public),
         ("tokens.csv", format!("{ADMIN},admin,admin,\"system:masters\"\n")),
         ("audit.yaml", AUDIT.to_owned()),
     ];
@@ -200,6 +213,12 @@ rules:
   userGroups: [system:serviceaccounts]
 - level: None
 ";
+
+/// What ServiceAccounts' tokens are signed with, and verified with.
+pub(crate) fn service_account_keys() -> Result<[String; 2]> {
+    let key = KeyPair::generate().context("cannot make a key")?;
+    Ok([key.serialize_pem(), pem("PUBLIC KEY", &key.subject_public_key_info())])
+}
 
 fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))

@@ -1,6 +1,7 @@
 //! `tracer-lab`: brings up a mesh on this machine, makes its calls, and is itself what runs inside the pods.
 
 mod api_server;
+mod cluster;
 mod exec;
 mod run;
 mod stage;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tracer_lab::cluster::{NodeArgs, RuncArgs};
 use tracer_lab::inside::{client, enter::Enter, server::Server, ztunnel::Ztunnel};
 
 use crate::stage::Stage;
@@ -55,6 +57,14 @@ enum Command {
         #[arg(long, default_value_t = 4_000_000_000)]
         bytes: u64,
     },
+    /// A whole Kubernetes, until Ctrl-C or SIGTERM; says its kubeconfig once pods can be made
+    Cluster(cluster::ClusterArgs),
+    /// The first process of a node
+    #[command(hide = true)]
+    ClusterNode(NodeArgs),
+    /// runc where limits cannot be set
+    #[command(hide = true)]
+    ClusterRunc(RuncArgs),
     /// The way into a pod
     #[command(hide = true)]
     PodExec(Enter),
@@ -79,6 +89,9 @@ fn main() -> ExitCode {
         Command::PingPong { messages } => tracer_lab::stream::ping_pong(messages).and_then(|took| say(&took)),
         Command::Bulk { bytes } => tracer_lab::stream::bulk(bytes).and_then(|took| say(&took)),
         Command::ApiServer(args) => args.run(),
+        Command::Cluster(args) => args.run(),
+        Command::ClusterNode(args) => args.run(),
+        Command::ClusterRunc(args) => args.run().map(|done| done.is_none()),
         Command::PodExec(enter) => enter.run().map(|never| match never {}),
         Command::PodServer(server) => server.run().map(|()| true),
         Command::PodClient => client::run().map(|()| true),

@@ -1,0 +1,191 @@
+//! All that is claimed of the manifests and the image, on a real Kubernetes: API server, scheduler, controllers, kubelets,
+//! containerd and runc. Needs root, `cargo xtask image` and what `cargo xtask cluster` sets up.
+
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
+
+mod installed;
+mod kubectl;
+
+use installed::Installed;
+use kubectl::Kubectl;
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tracer_lab::cluster::{Cluster, Options};
+
+/// The image of this machine's architecture, as `cargo xtask image` leaves it.
+fn image() -> PathBuf {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let image = here(&format!("../target/image/mesh-tracer-{architecture}.tar"));
+    assert!(image.is_file(), "no {}: build it with `cargo xtask image`", image.display());
+    image
+}
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// One cluster for all of it: what comes later stands on what came before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "full: a Kubernetes of two nodes, a minute"]
+async fn it_is_installed_it_traces_it_is_upgraded_and_it_leaves_nothing() {
+    let cluster = Cluster::up(&Options { nodes: 2, images: vec![image()] }).await.unwrap();
+    let kubectl = Kubectl::new(&cluster);
+    let probes = kubectl::probes();
+    assert!(probes.is_empty(), "somebody else traces on this machine: {probes:?}");
+
+    // Where Istio is: roles are bound in its namespace. And where we shall be: a dry run makes no namespace.
+    kubectl.says(&["create", "namespace", "istio-system"]);
+    kubectl.says(&["apply", "-f", here("../manifests/base/namespace.yaml").to_str().unwrap()]);
+    for overlay in ["base", "overlays/ambient", "overlays/local"] {
+        let overlay = here(&format!("../manifests/{overlay}"));
+        kubectl.says(&["apply", "-k", overlay.to_str().unwrap(), "--dry-run=server", "--validate=strict"]);
+    }
+    let installed = Installed::by(&kubectl, &here("../manifests/overlays/local"));
+    it_may_do_no_more_than_it_must(&kubectl, &installed);
+
+    kubectl.says(&["apply", "-f", here("tests/cluster/apps.yaml").to_str().unwrap()]);
+    for set in ["web", "agent"] {
+        kubectl.says(&["rollout", "status", "--namespace=demo", &format!("daemonset/{set}"), "--timeout=120s"]);
+    }
+    let [first, second] = [1, 2].map(|node| kubectl.pod("demo", "web", node));
+    a_call_between_nodes_is_one_on_both(&kubectl, &installed, &first, &second);
+    host_network_pods_are_told_from_the_node(&kubectl, &installed, &first);
+    a_prober_is_no_application(&installed, &first);
+    it_is_scraped_at_the_pods_address(&kubectl);
+    every_node_is_seen_from_one_place(&kubectl, &first, &second);
+    what_cannot_be_reached_is_named(&kubectl, &first);
+
+    an_upgrade_while_calls_run_is_told(&kubectl, &first, &second);
+
+    kubectl.says(&["delete", "-k", here("../manifests/overlays/local").to_str().unwrap(), "--timeout=120s"]);
+    assert_eq!(kubectl.says(&["get", "namespace", "mesh-tracer", "--ignore-not-found"]), "");
+    assert!(kubectl::daemons().is_empty(), "no process is left");
+    assert_eq!(kubectl::probes(), Vec::<String>::new(), "no probe is left");
+}
+
+/// Capabilities, root file system, Secrets: each is tried.
+fn it_may_do_no_more_than_it_must(kubectl: &Kubectl<'_>, installed: &Installed<'_>) {
+    let daemons = kubectl::daemons();
+    assert_eq!(daemons.len(), 2, "one on each node");
+    for pid in daemons {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        // NET_ADMIN, PERFMON, BPF.
+        let three = "000000c000001000";
+        assert_eq!([field("CapEff:"), field("CapPrm:"), field("CapBnd:")], [three; 3]);
+        assert_eq!([field("NoNewPrivs:"), field("Seccomp:")], ["1", "2"]);
+    }
+    let refused = installed.refused(
+        1,
+        &["run", "--facts", "/dev/null", "--journal", "/flows.jsonl", "--socket", "/run/mesh-tracer/second.sock"],
+    );
+    assert!(refused.contains("/flows.jsonl") && refused.contains("Read-only file system"), "{refused}");
+
+    let account = "--as=system:serviceaccount:mesh-tracer:mesh-tracer";
+    for [verb, what] in
+        [["get", "secrets"], ["create", "pods"], ["delete", "pods"], ["get", "nodes/proxy"], ["create", "pods/exec"]]
+    {
+        let (may, said) = kubectl.tried(&["auth", "can-i", verb, what, "--all-namespaces", account]);
+        assert!(!may && said.trim() == "no", "{verb} {what}: {said}");
+    }
+    let (given, said) = kubectl.tried(&["get", "secrets", "--all-namespaces", account]);
+    assert!(!given && said.contains("Forbidden"), "{said}");
+    let (given, said) = kubectl.tried(&["get", "pods", "--all-namespaces", account]);
+    assert!(given && said.contains("mesh-tracer"), "{said}");
+}
+
+fn a_call_between_nodes_is_one_on_both(
+    kubectl: &Kubectl<'_>,
+    installed: &Installed<'_>,
+    first: &kubectl::Pod,
+    second: &kubectl::Pod,
+) {
+    kubectl.call(first, &format!("http://{}:8080/", second.ip));
+    let is_it = |record: &Value| {
+        record["client"]["pod"] == *first.name
+            && record["server"]["pod"] == *second.name
+            && record["outcome"] != "still-connecting"
+    };
+    let [here, there] = [1, 2].map(|node| installed.flow(node, is_it));
+    for record in [&here, &there] {
+        assert_eq!(record["server"]["port"], 8080);
+        assert_eq!([&record["client"]["workload"], &record["server"]["workload"]], ["web", "web"], "{record}");
+        assert_eq!([&record["client"]["mesh"], &record["server"]["mesh"]], ["none", "none"], "{record}");
+        assert_eq!(record["class"], "unmeshed", "{record}");
+    }
+    assert!(here["handshake"].is_string() && here["handshake"] == there["handshake"], "{here} {there}");
+    assert_eq!([&here["node"], &there["node"]], ["node1", "node2"]);
+}
+
+/// By cgroup: the address is the one that kubelet probes from, too.
+fn host_network_pods_are_told_from_the_node(kubectl: &Kubectl<'_>, installed: &Installed<'_>, to: &kubectl::Pod) {
+    let agent = kubectl.pod("demo", "agent", 1);
+    kubectl.call(&agent, &format!("http://{}:8080/", to.ip));
+    let record = installed.flow(1, |record| record["client"]["pod"] == *agent.name);
+    assert_eq!([&record["client"]["workload"], &record["server"]["pod"]], ["agent", &*to.name], "{record}");
+}
+
+/// kubelet's: from the node, not from a pod of it.
+fn a_prober_is_no_application(installed: &Installed<'_>, pod: &kubectl::Pod) {
+    let record = installed.flow(1, |record| record["server"]["pod"] == *pod.name && record["client"]["pod"].is_null());
+    assert_eq!(record["traffic"], "probe", "{record}");
+}
+
+fn it_is_scraped_at_the_pods_address(kubectl: &Kubectl<'_>) {
+    let tracer = kubectl.pod("mesh-tracer", "mesh-tracer", 2);
+    let metrics = kubectl::get(&format!("{}:9464", tracer.ip), "/metrics");
+    let own = metrics
+        .lines()
+        .find(|line| line.starts_with("meshtracer_flows_total{") && line.contains(r#"source_workload="web""#));
+    assert!(own.is_some(), "{metrics}");
+    for path in ["/", "/flows", "/page"] {
+        assert!(kubectl::get(&format!("{}:9464", tracer.ip), path).starts_with("HTTP/1.1 404"), "{path}");
+    }
+}
+
+/// By an exec into each daemon's pod, as a plugin of kubectl: of the two reports of one connection one is shown.
+fn every_node_is_seen_from_one_place(kubectl: &Kubectl<'_>, first: &kubectl::Pod, second: &kubectl::Pod) {
+    let between = ["--from-pod", &format!("demo/{}", first.name), "--to-pod", &format!("demo/{}", second.name)];
+    let observe = |more: &[&str]| kubectl.plugin(&[&["observe", "--all-nodes"], &between[..], more].concat());
+    let (status, json, summary) = observe(&["--output", "json"]);
+    let records: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((status, records.len()), (Some(0), 1), "{json}{summary}");
+    assert!(summary.contains("1 shown") && summary.contains("0 lost"), "{summary}");
+    assert_eq!([&records[0]["client"]["pod"], &records[0]["server"]["pod"]], [&*first.name, &*second.name]);
+    let (_, compact, _) = observe(&[]);
+    assert!(compact.lines().count() == 1 && compact.lines().all(|line| line.chars().count() <= 120), "{compact}");
+}
+
+/// A daemon that does not answer is named, and the others go on.
+fn what_cannot_be_reached_is_named(kubectl: &Kubectl<'_>, first: &kubectl::Pod) {
+    let second = kubectl::daemon_of("node2");
+    kill_process(second, Signal::STOP).unwrap();
+    let (status, json, said) = kubectl.plugin(&["observe", "-A", "--output=json", "--ip", &first.ip]);
+    kill_process(second, Signal::CONT).unwrap();
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("node node2 is missing: ") && said.contains("no answer"), "{said}");
+    assert!(json.lines().count() > 0 && said.contains(" shown"), "{said}");
+}
+
+/// Of the old daemon what it knew is written, and the new one accounts for every event.
+fn an_upgrade_while_calls_run_is_told(kubectl: &Kubectl<'_>, from: &kubectl::Pod, to: &kubectl::Pod) {
+    let before = kubectl.pod("mesh-tracer", "mesh-tracer", 1);
+    let says = kubectl.follow(&["logs", "--namespace=mesh-tracer", "--follow", &before.name]);
+    let calls = kubectl.calls(from, &format!("http://{}:8080/", to.ip));
+    kubectl.says(&["rollout", "restart", "--namespace=mesh-tracer", "daemonset/mesh-tracer"]);
+    kubectl.says(&["rollout", "status", "--namespace=mesh-tracer", "daemonset/mesh-tracer", "--timeout=120s"]);
+    drop(calls);
+    let log = says.until_it_ends();
+    assert!(log.contains("stopped: ") && log.contains(" 0 lost"), "{log}");
+    let after = kubectl.pod("mesh-tracer", "mesh-tracer", 1);
+    assert_ne!(before.name, after.name);
+    let status: Value =
+        serde_json::from_str(&kubectl.exec(&after, &["/mesh-tracer", "status", "--output", "json"])).unwrap();
+    for events in status["events"].as_array().unwrap() {
+        let count = |stage: &str| events[stage].as_u64().unwrap();
+        assert!(count("emitted") >= count("decoded") + count("malformed") + count("lost"), "{events}");
+        assert_eq!(count("lost"), 0, "{events}");
+    }
+}
