@@ -23,7 +23,7 @@ use crate::flow::{FlowView, LegEnd, Role, is_inbound_bind};
 use crate::mesh::index::Index;
 use crate::net::Ktime;
 use crate::record::Reporter;
-use crate::verdict::{Basis, Reason};
+use crate::verdict::{Basis, Reason, Verdict};
 use crate::walk::outcome::Outcome;
 use call::Calls;
 use fates::{Candidate, Fate, Hints};
@@ -140,6 +140,11 @@ impl Classifier {
         Some(Box::new(case.opinion(&case.open())))
     }
 
+    /// A flow of this node with all that is known of it; `None`: nobody's.
+    pub fn open_case<'a, 'v>(&mut self, index: &Index, flow: &'v FlowView<'a>, now: Ktime) -> Option<Case<'a, 'v>> {
+        Some(self.case(index, flow, reporter(flow)?, now, false))
+    }
+
     fn case<'a, 'v>(
         &mut self,
         index: &Index,
@@ -168,7 +173,7 @@ impl Classifier {
 }
 
 /// One flow before its judge.
-struct Case<'a, 'v> {
+pub struct Case<'a, 'v> {
     flow: &'v FlowView<'a>,
     reporter: Reporter,
     seen: Seen<'a>,
@@ -190,19 +195,28 @@ impl Case<'_, '_> {
         self.seen.iter().any(Evidence::decisive)
     }
 
-    fn opinion(&self, open: &Open<'_>) -> Opinion {
+    /// Strike out and name.
+    pub fn verdict(&self) -> Verdict {
+        self.named(&self.open())
+    }
+
+    fn named(&self, open: &Open<'_>) -> Verdict {
         let basis = if self.decided() { Basis::Observed } else { Basis::Predicted };
         // From the destination alone what was dialled is not known, so that nothing fits contradicts nothing.
         let contradicts =
             open.is_empty() && self.reporter == Reporter::Source && !self.walked.iter().all(|w| w.is_empty());
-        let verdict = if contradicts {
+        if contradicts {
             let walked = self.walked.iter().flat_map(|outcomes| outcomes.iter());
             let walked = walked.map(|outcome| Candidate { outcome, fate: Fate::Walked }).collect();
             name::contradiction(&walked, &self.hints)
         } else {
             name::sure(name::name(open, &self.hints, basis), self.blind)
-        };
-        Opinion { calls: self.calls.clone(), ..Opinion::new(verdict, self.reporter, self.flow, &self.seen, open) }
+        }
+    }
+
+    fn opinion(&self, open: &Open<'_>) -> Opinion {
+        let opinion = Opinion::new(self.named(open), self.reporter, self.flow, &self.seen, open);
+        Opinion { calls: self.calls.clone(), ..opinion }
     }
 }
 

@@ -60,6 +60,7 @@ fn report(said: &[Value], answers: Vec<f64>) -> Result<Report> {
     let ratio = Figure::of_pairs(&bare, &all("events_per_second")?, |bare, ours| bare / ours);
     report.add("an event, of one in the bare map", "times", ratio);
     report.hold("strike out and name, walk known", "ns", figure("strike_out_ns")?, Bound::AtMost(250.0));
+    report.add("a whole look: evidence and facts read too", "ns", figure("look_ns")?);
     report.add("the same, told with its evidence in words", "ns", figure("verdict_ns")?);
     let bytes = "bytes an open flow, 1,000,000 open";
     report.hold(format!("{bytes}, source's node"), "B", figure("bytes_per_flow_source")?, Bound::AtMost(400.0));
