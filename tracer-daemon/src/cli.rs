@@ -8,6 +8,7 @@ mod kube;
 mod observe;
 mod run;
 mod value;
+mod why;
 
 pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
@@ -15,6 +16,7 @@ pub use kube::KubeArgs;
 pub use observe::{FleetArgs, Format, ObserveArgs, RecordSource};
 pub use run::{Pods, RunArgs, Scope, Switch};
 pub use value::{JournalSize, Since};
+pub use why::WhyArgs;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -79,6 +81,9 @@ pub enum Command {
         before_help = "  mesh-tracer explain --facts cluster.yaml --from shop/web-0 --to 10.244.1.7:9300 --send http --host 10.244.1.7"
     )]
     Explain(Box<ExplainArgs>),
+    /// Why a pod, a workload or a Service is refused: its flows of the last minutes in trouble, by cause, each with its remedy
+    #[command(before_help = "  mesh-tracer why shop/web-0")]
+    Why(Box<WhyArgs>),
     /// The same inputs again, the same records out, byte for byte
     #[command(before_help = "  mesh-tracer replay incident.tape > flows.jsonl")]
     Replay(ReplayArgs),

@@ -7,6 +7,7 @@ pub mod observe;
 pub mod relay;
 pub mod replay;
 pub mod status;
+pub mod why;
 
 mod paint;
 mod socket;

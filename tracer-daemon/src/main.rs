@@ -12,12 +12,12 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
 use tracer_daemon::cli::{
-    self, CheckArgs, Cli, Command, FleetArgs, GlobalArgs, ObserveArgs, RbacArgs, RecordSource, ReplayArgs,
-    StatusFormat, UsageError,
+    self, AnswerFormat, CheckArgs, Cli, Command, FleetArgs, GlobalArgs, ObserveArgs, RbacArgs, RecordSource,
+    ReplayArgs, StatusFormat, UsageError, WhyArgs,
 };
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, End, Filters, Observe, Source};
-use tracer_daemon::command::{Answer, Failure, check, relay, replay, status};
+use tracer_daemon::command::{Answer, Failure, check, relay, replay, status, why};
 use tracer_daemon::source::cluster::IstioInstallation;
 use tracer_daemon::source::cluster::watch::Rbac;
 use tracer_daemon::{config, process};
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let ended = match command {
         Command::Run(args) => run::run(*args).map(|()| Answer::Yes),
         Command::Observe(args) => observe(*args, &global),
+        Command::Why(args) => why(*args, &global),
         Command::Explain(args) => explain::explain(*args, &global),
         Command::Replay(args) => replay(&args, &global),
         Command::Check(args) => {
@@ -99,14 +100,25 @@ fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
 }
 
 fn source(from: RecordSource, fleet: FleetArgs) -> Source {
-    let RecordSource { socket, journal, tape } = from;
     let FleetArgs { all_nodes, tracer_namespace, kube } = fleet;
-    match (all_nodes, journal, tape) {
-        (true, ..) => Source::Fleet(config::api_server(kube), tracer_namespace),
-        (false, Some(journal), _) => Source::Journal(journal),
-        (false, None, Some(tape)) => Source::Tape(tape),
-        (false, None, None) => Source::Socket(socket),
-    }
+    if all_nodes { Source::Fleet(config::api_server(kube), tracer_namespace) } else { recorded(from) }
+}
+
+fn why(args: WhyArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
+    let now = clock::wall();
+    let WhyArgs { subject, since, until, all, output, fail_on, from } = args;
+    let format = match output {
+        AnswerFormat::Text => why::Format::Text(columns()),
+        AnswerFormat::Json => why::Format::Json,
+    };
+    let (since, until) = (since.resolve(now), until.map_or(now, |until| until.resolve(now)));
+    let what = why::Why { subject, source: recorded(from), since, until, all, format, fail_on };
+    asked(why::why(what, &mut stdout(global)))
+}
+
+fn recorded(from: RecordSource) -> Source {
+    let RecordSource { socket, journal, tape } = from;
+    journal.map(Source::Journal).or(tape.map(Source::Tape)).unwrap_or(Source::Socket(socket))
 }
 
 fn replay(args: &ReplayArgs, global: &GlobalArgs) -> Result<Answer, Failure> {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct ObserveArgs {
     /// Go on with flows as they are seen
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "tape")]
     pub follow: bool,
     /// Only the last N flows that pass the filters
     #[arg(long, value_name = "N")]
@@ -48,7 +48,7 @@ pub struct RecordSource {
     #[arg(long, value_name = "FILE", conflicts_with = "socket", help_heading = "Source")]
     pub journal: Option<PathBuf>,
     /// A tape that `run --tape` wrote: its flows are judged again
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "journal", "follow"], help_heading = "Source")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "journal"], help_heading = "Source")]
     pub tape: Option<PathBuf>,
 }
 

@@ -8,8 +8,10 @@ mod question;
 mod text;
 
 pub use batch::batch;
+pub(super) use flow::ask;
 pub use flow::flow;
 pub use question::Question;
+pub(super) use text::apply;
 
 use super::{Answer, Failure};
 use crate::sink::wire;

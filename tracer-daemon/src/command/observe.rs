@@ -12,19 +12,22 @@ mod stream;
 mod tape;
 mod wide;
 
+pub(super) use filter::ends;
 pub use filter::{Filter, Filters, PodName, Test, WorkloadName};
+pub(super) use live::Asked;
 pub use next::End;
+pub(super) use next::Next;
+pub(super) use paint::End as Named;
+pub(super) use stream::Stream;
 
 use super::Failure;
 use crate::sink::wire::{Garbage, Line, Loss, Record};
 use crate::source::cluster::watch::Target;
 use jiff::Timestamp;
-use next::Next;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use stream::Stream;
 
 /// Where records are read from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,7 +80,7 @@ pub async fn observe(
     out: &mut (impl Write + ?Sized),
     enough: impl Future<Output = ()>,
 ) -> Result<Summary, Failure> {
-    let mut stream = Stream::open(&what).await?;
+    let mut stream = Stream::open(&what.source, Asked::of(&what)).await?;
     let mut enough = std::pin::pin!(enough);
     let mut summary = Summary::default();
     let mut last = VecDeque::new();

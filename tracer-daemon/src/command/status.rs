@@ -16,8 +16,9 @@ pub enum Format {
 /// `No` where the daemon runs but not everything works.
 pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)) -> Result<Answer, Failure> {
     let line = socket::ask_once(path, &Request::Status).await?;
-    let status = Status::read(&line).context("cannot read the daemon's answer").map_err(Failure::unreached)?;
+    let status = read(&line)?;
     match format {
+        // As it came: a newer daemon says more than we know of.
         Format::Json => writeln!(out, "{line}"),
         Format::Text => text(&status, out),
     }
@@ -26,6 +27,15 @@ pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)
     let off = |facts: &Facts| facts.why.is_some();
     let degraded = !status.ready || status.hooks.iter().any(|hook| !hook.attached) || status.facts.iter().any(off);
     Ok(if degraded { Answer::No } else { Answer::Yes })
+}
+
+/// What the daemon at `path` says of itself.
+pub(super) async fn ask(path: &Path) -> Result<Status, Failure> {
+    read(&socket::ask_once(path, &Request::Status).await?)
+}
+
+fn read(line: &str) -> Result<Status, Failure> {
+    Status::read(line).context("cannot read the daemon's answer").map_err(Failure::unreached)
 }
 
 fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -86,7 +96,7 @@ fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(out, "memory   {} anonymous, {} resident", ByteSize(memory.rss_anon_bytes), ByteSize(memory.rss_bytes))
 }
 
-fn age(seconds: u64) -> String {
+pub(super) fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),

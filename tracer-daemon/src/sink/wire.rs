@@ -13,16 +13,18 @@ mod record;
 mod request;
 mod status;
 mod time;
+mod why;
 
 pub use answer::{Answer, Caller, Dialled, Hop, HopTo, Patched, Step, Unanswered, Way};
 pub use asked::{Asked, Misread};
 pub(in crate::sink) use codes::Spell;
 pub use codes::kind_name;
 pub use encode::Origin;
-pub use line::{Garbage, Line, Loss, Text, read, write};
+pub use line::{Garbage, Line, Loss, Text, head, read, write};
 pub use record::{Candidate, Drop, Evidence, Leg, Party, Record, Revised, Server};
 pub use request::{Backlog, Observe, Refusal, Request};
 pub use status::{EventCount, Facts, Hook, Memory, Records, Status};
+pub use why::{Doubt, Example, Trouble, Why};
 
 use std::borrow::Cow;
 

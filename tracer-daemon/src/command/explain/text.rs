@@ -2,7 +2,7 @@
 //! the screen.
 
 use super::picture::picture;
-use crate::command::paint::{BOLD, DIM, class_style, painted};
+use crate::command::paint::{self, BOLD, DIM, class_style, painted};
 use crate::sink::wire::{Answer, Patched, Step, Unanswered, Way};
 use std::fmt::{self, Write};
 
@@ -57,16 +57,22 @@ fn write(answer: &Answer, out: &mut String) -> fmt::Result {
         writeln!(out, "  mind  said and of no meaning here: {}", answer.ignored.join(", "))?;
     }
     writeln!(out, "\n{BOLD}To do:{BOLD:#} {}", answer.remedy)?;
-    if let (Some(patch), Some(Patched { class, reason, security })) = (&answer.patch, &answer.patched) {
-        let reason = reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
-        writeln!(out, "With this it is {}{reason}, security {security}:", painted(class, class_style(class)))?;
-        writeln!(
-            out,
-            "\n{DIM}kubectl apply --server-side --force-conflicts -f - <<'EOF'{DIM:#}\n{}\n{DIM}EOF{DIM:#}",
-            patch.trim_end()
-        )?;
+    if let (Some(patch), Some(patched)) = (&answer.patch, &answer.patched) {
+        apply(patch, patched, out)?;
     }
     Ok(())
+}
+
+/// What a shell can be given, and what comes of it. The lines stand at the margin: a here-document ends there.
+pub(in crate::command) fn apply(patch: &str, patched: &Patched, out: &mut String) -> fmt::Result {
+    let Patched { class, reason, security } = patched;
+    let reason = reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
+    writeln!(out, "With this it is {}{reason}, security {security}:", painted(class, class_style(class)))?;
+    writeln!(
+        out,
+        "\n{DIM}kubectl apply --server-side --force-conflicts -f - <<'EOF'{DIM:#}\n{}\n{DIM}EOF{DIM:#}",
+        patch.trim_end()
+    )
 }
 
 fn steps(first: usize, indent: &str, steps: &[Step], out: &mut String) -> fmt::Result {
@@ -76,18 +82,8 @@ fn steps(first: usize, indent: &str, steps: &[Step], out: &mut String) -> fmt::R
     Ok(())
 }
 
-/// The reason and its cause; where that is open, what is open.
 fn because(answer: &Answer) -> String {
-    match (&answer.reason, &answer.cause) {
-        (Some(reason), Some(cause)) => format!("{reason} ({cause})"),
-        (Some(reason), None) => reason.to_string(),
-        (None, _) => {
-            let mut reasons: Vec<&str> = answer.candidates.iter().map(|way| &*way.reason).collect();
-            reasons.sort_unstable();
-            reasons.dedup();
-            if reasons.is_empty() { "no candidate is left".to_owned() } else { reasons.join(" | ") }
-        }
-    }
+    paint::because(answer.reason.as_ref(), answer.cause.as_ref(), answer.candidates.iter().map(|way| &way.reason))
 }
 
 fn number(id: &impl ToString) -> String {

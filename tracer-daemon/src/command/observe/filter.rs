@@ -48,11 +48,11 @@ pub struct WorkloadName {
 pub struct Filters(pub Vec<Filter>);
 
 /// What the filters look at of either end.
-struct End<'r> {
-    ip: IpAddr,
-    namespace: Option<&'r str>,
-    pod: Option<&'r str>,
-    workload: Option<&'r str>,
+pub(in crate::command) struct End<'r> {
+    pub(in crate::command) ip: IpAddr,
+    pub(in crate::command) namespace: Option<&'r str>,
+    pub(in crate::command) pod: Option<&'r str>,
+    pub(in crate::command) workload: Option<&'r str>,
 }
 
 impl Filters {
@@ -137,7 +137,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains('/')
 }
 
-fn ends(record: &Record) -> [End<'_>; 2] {
+/// The client and the server.
+pub(in crate::command) fn ends(record: &Record) -> [End<'_>; 2] {
     let Record { client, server, .. } = record;
     [
         End {

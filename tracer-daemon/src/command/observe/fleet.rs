@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_millis(1500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct Fleet {
+pub(in crate::command) struct Fleet {
     told: Receiver<(String, Told)>,
     merge: Merge,
     ready: VecDeque<Said>,

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const TURN: u32 = 256;
 
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::command) struct Journal {
     path: PathBuf,
     file: Opened,
     /// Read before `file`.

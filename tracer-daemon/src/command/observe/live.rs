@@ -8,14 +8,14 @@ use crate::sink::wire::{self, Backlog, Line, Request};
 
 /// What is asked of a daemon.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(in crate::command) struct Asked {
     pub(super) follow: bool,
     /// What was there before we came.
     recorded: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Live {
+pub(in crate::command) struct Live {
     lines: Lined,
     follow: bool,
     caught_up: bool,
@@ -48,6 +48,11 @@ impl Asked {
     pub(super) fn of(what: &Observe) -> Self {
         let recorded = !what.follow || what.last.is_some() || what.since.is_some();
         Self { follow: what.follow, recorded }
+    }
+
+    /// What it remembers, and nothing else.
+    pub(in crate::command) fn remembered() -> Self {
+        Self { follow: false, recorded: true }
     }
 
     pub(super) fn request(self) -> Request {

@@ -8,7 +8,7 @@ use std::fmt;
 pub(super) type Said = (String, Result<Line, Garbage>);
 
 #[derive(Debug)]
-pub(super) enum Next {
+pub(in crate::command) enum Next {
     Line(String, Result<Line, Garbage>),
     /// Everything that was recorded before we came has been read.
     CaughtUp,

@@ -1,10 +1,11 @@
 //! Names that compact and wide lines share.
 
+use crate::command::paint;
 use crate::sink::wire::{Party, Record, Server};
 use std::net::IpAddr;
 
 /// A client or a server, in as few words as name it.
-pub(super) struct End<'r> {
+pub(in crate::command) struct End<'r> {
     ip: IpAddr,
     port: Option<u16>,
     namespace: Option<&'r str>,
@@ -16,18 +17,17 @@ pub(super) struct End<'r> {
 }
 
 /// The class as a heading: a connect that still hangs has none yet.
-pub(super) fn heading(record: &Record) -> String {
+pub(in crate::command) fn heading(record: &Record) -> String {
     if record.outcome == "still-connecting" { "CONNECTING".to_owned() } else { record.class.to_uppercase() }
 }
 
 /// The reason and its cause; what is still open where there is none.
-pub(super) fn because(record: &Record) -> String {
-    match (&record.reason, &record.cause) {
-        (Some(reason), Some(cause)) => format!("{reason} ({cause})"),
-        (Some(reason), None) => reason.to_string(),
-        (None, _) if record.outcome == "still-connecting" => format!("{} SYNs unanswered", record.syn_retransmits + 1),
-        (None, _) => open(record),
+pub(in crate::command) fn because(record: &Record) -> String {
+    if record.reason.is_none() && record.outcome == "still-connecting" {
+        return format!("{} SYNs unanswered", record.syn_retransmits + 1);
     }
+    let open = record.candidates.iter().map(|candidate| &candidate.reason);
+    paint::because(record.reason.as_ref(), record.cause.as_ref(), open)
 }
 
 impl<'r> From<&'r Party> for End<'r> {
@@ -65,7 +65,7 @@ impl<'r> From<&'r Server> for End<'r> {
 
 impl End<'_> {
     /// `shop/web-0`, `svc/shop/web:80`, `node/n1`, or the bare address.
-    pub(super) fn short(&self) -> String {
+    pub(in crate::command) fn short(&self) -> String {
         let Self { ip, port, namespace, pod, gone: _, workload, unknown, service } = *self;
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let name = match (namespace, pod, unknown) {
@@ -81,11 +81,4 @@ impl End<'_> {
     pub(super) fn long(&self) -> String {
         format!("{}{}", self.short(), if self.gone { " (gone)" } else { "" })
     }
-}
-
-fn open(record: &Record) -> String {
-    let mut reasons: Vec<&str> = record.candidates.iter().map(|candidate| &*candidate.reason).collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    if reasons.is_empty() { "no candidate is left".to_owned() } else { reasons.join(" | ") }
 }

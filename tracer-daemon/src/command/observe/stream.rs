@@ -2,15 +2,15 @@
 
 use super::super::Failure;
 use super::super::socket;
+use super::Source;
 use super::fleet::Fleet;
 use super::journal::Journal;
 use super::live::{Asked, Live};
 use super::next::Next;
 use super::tape::Tape;
-use super::{Observe, Source};
 
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(in crate::command) enum Stream {
     Socket(Live),
     Journal(Journal),
     Tape(Tape),
@@ -18,23 +18,22 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) async fn open(what: &Observe) -> Result<Self, Failure> {
-        match &what.source {
-            Source::Journal(path) => Journal::open(path, what.follow).map(Self::Journal),
+    pub(in crate::command) async fn open(source: &Source, asked: Asked) -> Result<Self, Failure> {
+        match source {
+            Source::Journal(path) => Journal::open(path, asked.follow).map(Self::Journal),
             Source::Tape(path) => Tape::open(path).map(Self::Tape),
             Source::Socket(path) => {
-                let asked = Asked::of(what);
                 let lines = socket::ask(path, &asked.request()).await?;
                 Ok(Self::Socket(Live::new(lines, asked)))
             }
             Source::Fleet(target, namespace) => {
-                Fleet::open(target, namespace, Asked::of(what)).await.map(|fleet| Self::Fleet(Box::new(fleet)))
+                Fleet::open(target, namespace, asked).await.map(|fleet| Self::Fleet(Box::new(fleet)))
             }
         }
     }
 
     /// Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Next, Failure> {
+    pub(in crate::command) async fn next(&mut self) -> Result<Next, Failure> {
         match self {
             Self::Journal(journal) => journal.next().await,
             Self::Tape(tape) => Ok(tape.next().await),

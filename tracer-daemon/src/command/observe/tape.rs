@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const TURN: u32 = 256;
 
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(in crate::command) struct Tape {
     path: PathBuf,
     replay: Box<Replay<TapeReader<BufReader<File>>>>,
     damage: Option<String>,

@@ -67,6 +67,19 @@ pub fn read(line: &str) -> Result<Line, Garbage> {
     }
 }
 
+/// How every line begins that we write, up to its date: whoever looks for few lines among many need not parse the rest.
+const HEAD: &[u8] = br#"{"version":"v1","time":""#;
+/// `2026-11-23T10:00:00.123456789Z`
+const DATE: usize = 30;
+
+/// The date of a line and what comes after it, both as text; dates of one length sort as their times do. `None`: the line
+/// is not ours, or somebody has written it anew, and it has to be read.
+pub fn head(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (date, rest) = line.strip_prefix(HEAD)?.split_at_checked(DATE)?;
+    let rest = rest.strip_prefix(br#"","#)?;
+    (date.last() == Some(&b'Z') && date.first().is_some_and(u8::is_ascii_digit)).then_some((date, rest))
+}
+
 impl Loss {
     pub fn line(self, time: Timestamp, node: &Name) -> Text {
         text(&Notice { version: VERSION.into(), time, node: node.clone(), lost: self })
@@ -89,4 +102,23 @@ pub(super) fn text(value: &impl Serialize) -> Text {
     let mut line = serde_json::to_string(value).unwrap_or_default();
     line.push('\n');
     line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_ours_tells_its_date_unread() {
+        let loss = Loss { events: 1, records: 0 };
+        let line = loss.line("2026-11-23T10:00:00.5Z".parse().unwrap(), &"n1".into());
+        let (date, rest) = head(line.as_bytes()).unwrap();
+        assert_eq!(date, b"2026-11-23T10:00:00.500000000Z");
+        assert!(rest.starts_with(br#""node":"n1""#));
+        for other in
+            [&b""[..], b"{}", br#"{"version":"v2","time":"2026"#, br#"{"version":"v1","time":"2026-11-23T10:00:00Z"}"#]
+        {
+            assert_eq!(head(other), None);
+        }
+    }
 }
