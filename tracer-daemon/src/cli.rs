@@ -6,6 +6,7 @@ mod file;
 mod filters;
 mod kube;
 mod observe;
+mod page;
 mod run;
 mod value;
 mod why;
@@ -14,6 +15,7 @@ pub use explain::{AnswerFormat, ExplainArgs, Send};
 pub use file::FileError;
 pub use kube::KubeArgs;
 pub use observe::{FleetArgs, Format, ObserveArgs, RecordSource};
+pub use page::PageArgs;
 pub use run::{Pods, RunArgs, Scope, Switch};
 pub use value::{JournalSize, Since};
 pub use why::WhyArgs;
@@ -93,6 +95,9 @@ pub enum Command {
     /// What the running daemon knows of itself: hooks, loss, age of facts, memory
     #[command(before_help = "  mesh-tracer status")]
     Status(StatusArgs),
+    /// Flows in a browser of this machine: serves the page on loopback and prints its address
+    #[command(before_help = "  mesh-tracer page")]
+    Page(PageArgs),
     /// The roles that `run --kube` needs, as YAML for kubectl apply
     #[command(before_help = "  mesh-tracer rbac --revisions default,canary | kubectl apply -f -")]
     Rbac(RbacArgs),

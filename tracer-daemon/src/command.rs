@@ -4,6 +4,7 @@
 pub mod check;
 pub mod explain;
 pub mod observe;
+pub mod page;
 pub mod relay;
 pub mod replay;
 pub mod status;

@@ -12,12 +12,12 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 use terminal::{asked, columns, stdout};
 use tracer_daemon::cli::{
-    self, AnswerFormat, CheckArgs, Cli, Command, FleetArgs, GlobalArgs, ObserveArgs, RbacArgs, RecordSource,
+    self, AnswerFormat, CheckArgs, Cli, Command, FleetArgs, GlobalArgs, ObserveArgs, PageArgs, RbacArgs, RecordSource,
     ReplayArgs, StatusFormat, UsageError, WhyArgs,
 };
 use tracer_daemon::clock;
 use tracer_daemon::command::observe::{self, End, Filters, Observe, Source};
-use tracer_daemon::command::{Answer, Failure, check, relay, replay, status, why};
+use tracer_daemon::command::{Answer, Failure, check, page, relay, replay, status, why};
 use tracer_daemon::source::cluster::IstioInstallation;
 use tracer_daemon::source::cluster::watch::Rbac;
 use tracer_daemon::{config, process};
@@ -52,6 +52,9 @@ fn main() -> ExitCode {
         Command::Relay { socket } => {
             let stdin = BufReader::new(io::stdin());
             relay::relay(&socket, stdin, &mut io::stdout().lock()).map(|()| Answer::Yes)
+        }
+        Command::Page(PageArgs { socket, listen }) => {
+            asked(page::page(page::Page { socket, listen }, &mut stdout(&global), interrupted()))
         }
         Command::Rbac(args) => rbac(args),
         Command::Completions { shell } => completions(shell),

@@ -51,7 +51,7 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn every_help_opens_with_an_example_of_its_own_command() {
-    for command in ["run", "observe", "why", "explain", "replay", "check", "status", "completions"] {
+    for command in ["run", "observe", "why", "explain", "replay", "check", "status", "page", "completions"] {
         let output = run(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0));
         let text = stdout(&output);
@@ -67,7 +67,7 @@ fn every_help_opens_with_an_example_of_its_own_command() {
 fn the_examples_parse() {
     // With a socket and facts that are not there, a good command line ends with 3 or 2 for another reason than usage.
     let dir = tempfile::tempdir().unwrap();
-    for command in ["run", "observe", "why", "explain", "replay", "check", "status", "completions"] {
+    for command in ["run", "observe", "why", "explain", "replay", "check", "status", "page", "completions"] {
         let text = stdout(&run(&[command, "--help"]));
         let example = text.lines().next().unwrap().trim().trim_start_matches("sudo ").to_owned();
         let words: Vec<&str> = example.split(" > ").next().unwrap().split(' ').skip(1).collect();

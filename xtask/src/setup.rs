@@ -50,6 +50,8 @@ pub(crate) enum Part {
     IstioCrds,
     /// What scrapes us, and judges what it is given.
     Prometheus,
+    /// What looks at the page, in `test --full` alone.
+    Chromium,
     /// Other tracers, to measure against.
     BenchPrograms,
     Qemu,
@@ -57,7 +59,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 15] = [
+    pub(crate) const ALL: [Part; 16] = [
         Part::MeshPrograms,
         Part::RustSrc,
         Part::BpfLinker,
@@ -68,6 +70,7 @@ impl Part {
         Part::NodePrograms,
         Part::IstioCrds,
         Part::Prometheus,
+        Part::Chromium,
         Part::BenchPrograms,
         Part::Qemu,
         Part::Kernel(Series::V6_1),
@@ -111,6 +114,7 @@ impl Part {
             Part::Cross => cross::missing(),
             Part::IstioCrds => kubernetes::crds_missing(workspace),
             Part::Prometheus => prometheus::missing(workspace),
+            Part::Chromium => debian::missing(&debian::BROWSER),
             Part::BenchPrograms => debian::missing(&debian::BENCH),
             Part::Qemu => debian::missing(&debian::QEMU),
             Part::Kernel(series) => kernel::missing(workspace, series),
@@ -131,6 +135,7 @@ impl Part {
             Part::Cross => cross::install(workspace),
             Part::IstioCrds => kubernetes::install_crds(workspace),
             Part::Prometheus => prometheus::install(workspace),
+            Part::Chromium => debian::install(&debian::BROWSER),
             Part::BenchPrograms => debian::install(&debian::BENCH),
             Part::Qemu => debian::install(&debian::QEMU),
             Part::Kernel(series) => kernel::install(workspace, series),

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::setup::{self, Part};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
@@ -63,6 +64,7 @@ impl Suite {
         let mut program = Command::new(&self.program);
         program.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder).env("PATH", workspace.path());
         if full {
+            setup::ensure(workspace, self.parts_of_full())?;
             program.arg("--include-ignored");
         }
         let mut child = program.stdout(Stdio::piped()).spawn();
@@ -80,6 +82,11 @@ impl Suite {
             bail!("it said {} failed and ended with {status}", outcome.tally.failed);
         }
         Ok(outcome)
+    }
+
+    /// What its tests of `--full` need beside what every test may use.
+    fn parts_of_full(&self) -> &'static [Part] {
+        if self.name == "tracer-daemon tests/page" { &[Part::Chromium] } else { &[] }
     }
 }
 

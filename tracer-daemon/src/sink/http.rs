@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -72,35 +72,53 @@ impl Listener {
 
     /// Serves until `stop`, then closes.
     pub async fn serve(self, answers: Answers, stop: Stop) {
+        let serve = |stream| connection(stream, answers.clone());
+        tokio::select! {
+            () = stop.asked() => {}
+            never = self.each(serve) => match never {},
+        }
+    }
+
+    /// Gives every connection to `serve`, so many at once. They end when this is dropped.
+    pub async fn each<F>(&self, serve: impl Fn(TcpStream) -> F) -> Infallible
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                () = stop.asked() => return,
                 Some(_) = connections.join_next() => {}
-                Ok(place) = Arc::clone(&places).acquire_owned(), if !places.is_closed() => {
-                    let accepted = tokio::select! {
-                        () = stop.asked() => return,
-                        accepted = self.listener.accept() => accepted,
-                    };
-                    match accepted {
-                        Ok((stream, _)) => {
-                            let answers = answers.clone();
-                            connections.spawn(async move {
-                                connection(stream, answers).await;
-                                drop(place);
-                            });
-                        }
-                        Err(error) => {
-                            warn!("cannot accept a connection on --listen: {error}");
-                            // Out of file descriptors, as a rule: accepting again at once would spin.
-                            tokio::time::sleep(Duration::from_millis(100)).await;
-                        }
+                (place, accepted) = self.accept(&places) => match accepted {
+                    Ok(stream) => {
+                        let served = serve(stream);
+                        connections.spawn(async move {
+                            served.await;
+                            drop(place);
+                        });
                     }
-                }
+                    Err(error) => {
+                        warn!("cannot accept a connection on --listen: {error}");
+                        // Out of file descriptors, as a rule: accepting again at once would spin.
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
             }
         }
     }
+
+    async fn accept(&self, places: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, io::Result<TcpStream>) {
+        // Nobody closes it, so there is a place sooner or later.
+        let place = Arc::clone(places).acquire_owned().await.ok();
+        (place, self.listener.accept().await.map(|(stream, _)| stream))
+    }
+}
+
+/// HTTP/1.1 with bounds on what a connection may cost before it has asked for anything.
+pub fn protocol() -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_BYTES).max_headers(64);
+    protocol
 }
 
 async fn connection(stream: TcpStream, answers: Answers) {
@@ -108,12 +126,7 @@ async fn connection(stream: TcpStream, answers: Answers) {
         let answers = answers.clone();
         async move { Ok::<_, Infallible>(answers.to(&request)) }
     });
-    let serve = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(HEAD_BYTES)
-        .max_headers(64)
-        .serve_connection(TokioIo::new(stream), service);
+    let serve = protocol().serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_FOR, serve).await {
         Ok(Ok(())) | Err(_) => {}
         Ok(Err(error)) => debug!("a connection on --listen ended: {error}"),

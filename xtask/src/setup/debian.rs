@@ -28,6 +28,10 @@ pub(super) const QEMU: [Program; 4] = [
     Program { name: "bash", package: "bash" },
 ];
 
+/// A browser that tests drive.
+pub(super) const BROWSER: [Program; 2] =
+    [Program { name: "chromium", package: "chromium" }, Program { name: "nice", package: "coreutils" }];
+
 pub(super) const BENCH: [Program; 2] =
     [Program { name: "tcplife", package: "libbpf-tools" }, Program { name: "tcpstates", package: "libbpf-tools" }];
 
