@@ -185,6 +185,29 @@ async fn many_readers_each_get_everything() {
 }
 
 #[tokio::test]
+async fn a_thousand_readers_follow_and_the_next_one_is_told_to_come_back() {
+    // Both ends of each are this test's.
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = rustix::process::Rlimit { current: most.maximum, maximum: most.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted).unwrap();
+    let served = Served::start();
+    served.tell([0]);
+    let request = r#"{"observe":{"backlog":"all","follow":true}}"#;
+    let mut readers = Vec::new();
+    for _ in 0..1024 {
+        let mut lines = served.ask(request).await;
+        assert_eq!((next(&mut lines).await, next(&mut lines).await), (Some(Ok(0)), END));
+        readers.push(lines);
+    }
+    let refused = served.ask(request).await.next_line().await.unwrap().unwrap();
+    assert!(refused.starts_with(r#"{"error":"1024 readers are connected already"#), "{refused}");
+    served.tell([1]);
+    for lines in &mut readers {
+        assert_eq!(next(lines).await, Some(Ok(1)));
+    }
+}
+
+#[tokio::test]
 async fn status_and_refusals() {
     let served = Served::start();
     let line = served.ask(r#""status""#).await.next_line().await.unwrap().unwrap();
