@@ -21,8 +21,8 @@ pub use value::{JournalSize, Since};
 pub use why::WhyArgs;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 pub const DEFAULT_SOCKET: &str = "/run/mesh-tracer/flows.sock";
 
@@ -175,9 +175,10 @@ pub enum UsageError {
 impl Cli {
     pub fn parse_all(args: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
         let args: Vec<OsString> = args.into_iter().collect();
-        let matches = Self::command().try_get_matches_from(&args)?;
+        let command = || called(args.first());
+        let matches = command().try_get_matches_from(&args)?;
         let matches = match file::arguments(&matches)? {
-            Some(more) => Self::command().try_get_matches_from(args.into_iter().chain(more))?,
+            Some(more) => command().try_get_matches_from(args.iter().cloned().chain(more))?,
             None => matches,
         };
         let mut cli = Self::from_arg_matches(&matches)?;
@@ -208,6 +209,16 @@ impl GlobalArgs {
             Color::Auto if unwanted => anstream::ColorChoice::Never,
             Color::Auto => anstream::ColorChoice::Auto,
         }
+    }
+}
+
+/// By the name that it was called by: as a plugin of kubectl (`kubectl-mesh_tracer` on the PATH) it is two words.
+fn called(program: Option<&OsString>) -> clap::Command {
+    let is_plugin = |name: &OsStr| name.to_string_lossy().starts_with("kubectl-");
+    let command = Cli::command();
+    match program.and_then(|program| Path::new(program).file_name()) {
+        Some(name) if is_plugin(name) => command.bin_name("kubectl mesh-tracer"),
+        _ => command,
     }
 }
 

@@ -79,6 +79,26 @@ fn the_examples_parse() {
     }
 }
 
+/// kubectl looks for a program of this name on the PATH, and runs it with what comes after its own.
+#[test]
+fn it_is_a_plugin_of_kubectl_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = dir.path().join("kubectl-mesh_tracer");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mesh-tracer"), &plugin).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec kubectl-mesh_tracer \"$@\"", "sh"]).args(args).stdin(Stdio::null());
+        command.env("PATH", format!("{}:/usr/bin:/bin", dir.path().display())).output().unwrap()
+    };
+    let help = stdout(&run(&["why", "--help"]));
+    assert!(help.contains("Usage: kubectl mesh-tracer why"), "{help}");
+    let version = stdout(&run(&["--version"]));
+    assert_eq!(version, stdout(&tracer(&["--version"]).output().unwrap()));
+    let wrong = run(&["why"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("Usage: kubectl mesh-tracer why"), "{}", stderr(&wrong));
+}
+
 #[test]
 fn bad_usage_is_two_and_lists_what_is_valid() {
     for (args, words) in [
