@@ -12,6 +12,7 @@ mod stream;
 mod tape;
 mod wide;
 
+pub(super) use compact::pair;
 pub(super) use filter::ends;
 pub use filter::{Filter, Filters, PodName, Test, WorkloadName};
 pub(super) use live::Asked;

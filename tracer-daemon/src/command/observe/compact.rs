@@ -14,10 +14,15 @@ const COLUMNS: usize = 120;
 const NAMES_AT_MOST: usize = 72;
 /// And what they keep where a verdict needs more.
 const NAMES_AT_LEAST: usize = 30;
+/// With fewer columns than this, why it is so has a line of its own.
+const NARROW: usize = 60;
 /// `MESH-ROUTED`; the longer `HEADLESS-FALLBACK` and `UNDETERMINED` stick out.
 const HEADING: usize = 11;
 
 pub(super) fn line(record: &Record, columns: usize) -> String {
+    if columns < NARROW {
+        return two_lines(record, columns);
+    }
     let room = columns.saturating_sub(TIME + 2);
     let heading = heading(record);
     let security = if record.security == "unknown" { String::new() } else { format!(" {}", record.security) };
@@ -39,6 +44,16 @@ pub(super) fn line(record: &Record, columns: usize) -> String {
     format!("{time} {who:<names$}  {heading} {tail}").trim_end().to_owned()
 }
 
+/// When, what and who; then why.
+fn two_lines(record: &Record, columns: usize) -> String {
+    let heading = heading(record);
+    let time = record.time.strftime("%H:%M:%S").to_string();
+    let who = who(record, columns.saturating_sub(time.len() + heading.chars().count() + 2));
+    let margin = " ".repeat(time.len() + 1);
+    let why = elide_end(&why(record), columns.saturating_sub(margin.len()));
+    format!("{} {} {who}\n{margin}{why}", painted(&time, DIM), painted(&heading, class_style(&record.class)))
+}
+
 /// Reason and cause; what was said before, where this corrects it.
 fn why(record: &Record) -> String {
     let before = record.revises.as_ref().map(|before| before.reason.as_ref().unwrap_or(&before.class));
@@ -46,15 +61,17 @@ fn why(record: &Record) -> String {
     format!("{}{before}", because(record))
 }
 
-/// Client and server share the room; what one does not need is the other's.
 fn who(record: &Record, room: usize) -> String {
+    pair(&End::from(&record.client).short(), &End::from(&record.server).short(), room)
+}
+
+/// Client and server share the room; what one does not need is the other's.
+pub(in crate::command) fn pair(client: &str, server: &str, room: usize) -> String {
     const ARROW: &str = " -> ";
-    let client = End::from(&record.client).short();
-    let server = End::from(&record.server).short();
     let room = room.saturating_sub(ARROW.len());
     let (left, right) = (client.chars().count(), server.chars().count());
     let left = if left + right <= room { left } else { left.min((room / 2).max(room.saturating_sub(right))) };
-    format!("{}{ARROW}{}", elide_middle(&client, left), elide_middle(&server, room - left))
+    format!("{}{ARROW}{}", elide_middle(client, left), elide_middle(server, room - left))
 }
 
 /// The beginning says whose it is, the end which one.
@@ -122,10 +139,15 @@ mod tests {
             value["cause"] = json!("workload-policy-ignored-by-client");
             value["security"] = json!("mutual-tls");
         });
-        for columns in [80, 100, 120, 200] {
-            let line = plain(&long, columns);
-            assert!(line.chars().count() <= columns, "{columns}: {line}");
+        for columns in [40, 59, 60, 80, 100, 120, 200] {
+            for line in plain(&long, columns).lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+            }
         }
+        assert_eq!(
+            plain(&long, 40),
+            "10:00:00 REJECTED shop…7k2p -> sear…9300\n         tls-without-mesh-certificate (…"
+        );
         assert_eq!(
             plain(&long, 120),
             "10:00:00.123 shop/a…8-x7k2p -> search…8e:9300  REJECTED tls-without-mesh-certificate (workload-policy-ignored-by-client)"

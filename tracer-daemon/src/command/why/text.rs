@@ -1,6 +1,7 @@
 //! The answer for a person at night: what is wrong, to whom it happens, why, what to type; then what is not known.
 
 use super::super::explain::apply;
+use super::super::observe;
 use super::super::paint::{self, BOLD, DIM, class_style, painted};
 use crate::sink::wire::{Doubt, Example, Trouble, Why};
 use jiff::Timestamp;
@@ -81,11 +82,19 @@ fn one(number: usize, trouble: &Trouble, columns: usize, out: &mut String) -> fm
     };
     let heading = painted(&class.to_uppercase(), class_style(class));
     let traffic = if traffic == "app" { String::new() } else { format!(", {traffic}s") };
-    writeln!(out, "{number}. {heading}  {because}")?;
+    let title = class.chars().count() + because.chars().count() + 6;
+    if title <= columns {
+        writeln!(out, "{number}. {heading}  {because}")?;
+    } else {
+        writeln!(out, "{number}. {heading}")?;
+        wrapped(&because, "   ", columns, None, out)?;
+    }
     let when = if first == last { clock(*first) } else { format!("{} to {}", clock(*first), clock(*last)) };
     wrapped(&format!("{} to {to}{traffic}, {when}", count(*times, "flow")), "   ", columns, None, out)?;
     for Example { from, to, count, id, last: _ } in trouble.examples.iter().take(PAIRS) {
-        let pair = format!("   {count:>5}  {from} -> {to}");
+        let lead = format!("   {count:>5}  ");
+        let pair = observe::pair(from, to, columns.saturating_sub(lead.len()));
+        let pair = format!("{lead}{pair}");
         let id = if pair.chars().count() + 2 + id.chars().count() <= columns {
             format!("  {DIM}{id}{DIM:#}")
         } else {
@@ -138,4 +147,54 @@ fn clock(time: Timestamp) -> String {
 
 fn date(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_fits_but_those_that_a_shell_is_given() {
+        let at = "2026-11-23T10:00:00Z".parse().unwrap();
+        let name = "shop/a-deployment-with-a-long-name-7d4b9c6f58-x7k2p";
+        let example =
+            Example { from: name.to_owned(), to: format!("{name}:8080"), count: 3, id: "n1-1-1".to_owned(), last: at };
+        let trouble = Trouble {
+            class: "rejected".into(),
+            reason: Some("tls-without-mesh-certificate".into()),
+            cause: Some("workload-policy-ignored-by-client".into()),
+            candidates: Vec::new(),
+            connecting: false,
+            traffic: "app".into(),
+            to: "shop/web:8080".to_owned(),
+            count: 3,
+            first: at,
+            last: at,
+            examples: vec![example],
+            explanation: "A sentence that is longer than a line of such a terminal can be.".to_owned(),
+            remedy: "Another one that is longer than a line of such a terminal can be.".to_owned(),
+            patch: None,
+            patched: None,
+            patch_unknown: Some("the daemon does not remember it any more, however often it is asked".to_owned()),
+            caveats: Vec::new(),
+        };
+        let why = Why {
+            version: "v1".into(),
+            subject: "shop/web".to_owned(),
+            since: at,
+            until: at,
+            nodes: vec!["n1".into()],
+            flows: 3,
+            hidden: 2,
+            troubles: vec![trouble],
+            unknown: Vec::new(),
+        };
+        for columns in [40, 80, 120] {
+            let text = anstream::adapter::strip_str(&page(&why, columns)).to_string();
+            for line in text.lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}");
+            }
+            assert!(text.contains("workload-policy-ignored-by-client"), "{text}");
+        }
+    }
 }
