@@ -40,7 +40,7 @@ pub async fn serve(socket: Socket, sources: Sources, stop: Stop) {
             () = stop.asked() => break,
             Some(_) = readers.join_next() => {}
             accepted = socket.accept() => match accepted {
-                Ok(stream) if readers.len() < READERS => {
+                Ok(stream) if present(&mut readers) < READERS => {
                     readers.spawn(reader::serve(stream, sources.clone()));
                 }
                 Ok(stream) => {
@@ -57,6 +57,12 @@ pub async fn serve(socket: Socket, sources: Sources, stop: Stop) {
     }
     drop(socket);
     while readers.join_next().await.is_some() {}
+}
+
+/// Those who have left, or were refused, hold no place.
+fn present(readers: &mut JoinSet<()>) -> usize {
+    while readers.try_join_next().is_some() {}
+    readers.len()
 }
 
 impl fmt::Debug for Sources {
