@@ -96,7 +96,9 @@ fn words(workspace: &Workspace, kubeconfig: &Path) {
     let kubectl = workspace.tools().join("kubernetes/bin/kubectl");
     println!("export KUBECONFIG={}", kubeconfig.display());
     println!("alias kubectl={}", kubectl.display());
-    eprintln!("Then, for example: kubectl apply -k manifests/overlays/local; `cargo xtask cluster down` ends it.");
+    eprintln!("Then, for example (roles are bound where Istio would be):");
+    eprintln!("  kubectl create namespace istio-system && kubectl apply -k manifests/overlays/local");
+    eprintln!("`cargo xtask cluster down` ends it.");
 }
 
 /// The process that holds a cluster up, if it lives.
