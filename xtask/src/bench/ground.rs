@@ -54,6 +54,12 @@ impl Ground {
     }
 }
 
+/// A time that the work says of itself.
+pub(super) fn seconds(said: &Value, of: &str) -> Result<f64> {
+    let part = |name: &str| said[of][name].as_f64().with_context(|| format!("the work says no {name} of {of}"));
+    Ok(part("secs")? + part("nanos")? / 1e9)
+}
+
 /// The status once the ring is read empty: when its counts stand still.
 pub(super) fn settled(tracer: &Tracer) -> Result<Value> {
     let mut before = Value::Null;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::figures::{Bound, Figure, Report};
-use super::ground::{Ground, cpu_time, settled};
+use super::ground::{Ground, cpu_time, seconds, settled};
 use crate::processes::Tracer;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -183,11 +183,6 @@ fn taken(said: &Value, tracer: Duration) -> Result<Taken> {
 
 fn pair(with: &[Taken], without: &[Taken], of: impl Fn(&Taken, &Taken) -> f64) -> Figure {
     Figure::new(with.iter().zip(without).map(|(with, without)| of(with, without)))
-}
-
-fn seconds(said: &Value, of: &str) -> Result<f64> {
-    let part = |name: &str| said[of][name].as_f64().with_context(|| format!("the work says no {name} of {of}"));
-    Ok(part("secs")? + part("nanos")? / 1e9)
 }
 
 fn lost(status: &Value) -> u64 {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::figures::{Bound, Figure, Report};
-use super::ground::{Ground, cpu_time, pause, settled};
+use super::ground::{Ground, cpu_time, pause, seconds, settled};
 use crate::processes::{Process, tied};
 use crate::setup::{self, Part};
 use crate::shell;
@@ -31,7 +31,9 @@ const ALL: [Beside; 4] = [Beside::Nothing, Beside::MeshTracer, Beside::Tcplife, 
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     per_second: f64,
-    /// Microseconds of processor time of the tracer's own process for one connection.
+    /// Microseconds of processor time of the storm itself for one connection, what the kernel does for it included.
+    work: f64,
+    /// And of the tracer's own process.
     tracer: f64,
 }
 
@@ -67,6 +69,11 @@ fn report(turns: &[Vec<Turn>; ALL.len()]) -> Report {
     report.add("beside tcplife, of alone", "", ratio(tcplife, alone));
     report.add("beside tcpstates, of alone", "", ratio(tcpstates, alone));
     report.hold("beside mesh-tracer, of beside tcplife", "", ratio(ours, tcplife), Bound::AtLeast(1.5));
+    let work = |of: usize| turns[of].iter().map(|turn| turn.work).collect::<Vec<_>>();
+    for (of, beside) in ALL.iter().enumerate().skip(1) {
+        let kernel = Figure::of_pairs(&work(of), &work(0), |with, without| with - without);
+        report.add(format!("kernel beside {}, a connection", name(*beside)), "us", kernel);
+    }
     for (beside, turns) in ALL.iter().zip(turns).skip(1) {
         let tracer = Figure::new(turns.iter().map(|turn| turn.tracer));
         report.add(format!("{} itself, a connection", name(*beside)), "us", tracer);
@@ -91,10 +98,12 @@ fn turn(ground: &Ground, beside: Beside, connections: u32) -> Result<Turn> {
             during(peer.child.id(), work)?
         }
     };
-    let wall = &said["wall"];
-    let part = |name: &str| wall[name].as_f64().with_context(|| format!("the storm says no {name}"));
     let each = f64::from(connections);
-    Ok(Turn { per_second: each / (part("secs")? + part("nanos")? / 1e9), tracer: tracer.as_secs_f64() * 1e6 / each })
+    Ok(Turn {
+        per_second: each / seconds(&said, "wall")?,
+        work: seconds(&said, "cpu")? * 1e6 / each,
+        tracer: tracer.as_secs_f64() * 1e6 / each,
+    })
 }
 
 fn during(tracer: u32, work: impl FnOnce() -> Result<Value>) -> Result<(Value, Duration)> {
