@@ -1,5 +1,5 @@
-//! `cargo xtask image`: what runs on a node. One static program, no shell and no distribution beneath it; the same bytes
-//! from the same source, wherever it is built.
+//! `cargo xtask image`: what runs on a node. One static program, no shell and no distribution beneath it; packed from the
+//! same program it is the same bytes, and the program is told nothing of where it was compiled.
 
 use std::fs;
 use std::path::{Path, PathBuf};
