@@ -99,11 +99,6 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// Imports an image where the cluster runs already.
-    pub fn import(&self, image: &Path) -> Result<()> {
-        self.nodes.iter().try_for_each(|node| node.import(image))
-    }
-
     async fn wait_until_ready(&mut self) -> Result<()> {
         let api = self.api();
         let nodes = &self.nodes;

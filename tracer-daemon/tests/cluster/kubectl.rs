@@ -4,10 +4,10 @@ use aya::programs::loaded_programs;
 use rustix::process::Pid;
 use serde_json::Value;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tracer_lab::cluster::Cluster;
 
@@ -81,6 +81,17 @@ impl<'c> Kubectl<'c> {
 
     /// `kubectl mesh-tracer ...`: exit status, stdout, stderr.
     pub(crate) fn plugin(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.as_plugin(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The same, for what has no end.
+    pub(crate) fn following(&self, args: &[&str]) -> Running {
+        Running(self.as_plugin(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn as_plugin(&self, args: &[&str]) -> Command {
         let plugins = self.0.folder().join("plugins");
         fs::create_dir_all(&plugins).unwrap();
         let plugin = plugins.join("kubectl-mesh_tracer");
@@ -88,10 +99,8 @@ impl<'c> Kubectl<'c> {
             symlink(env!("CARGO_BIN_EXE_mesh-tracer"), plugin).unwrap();
         }
         let mut kubectl = self.0.kubectl();
-        kubectl.env("PATH", &plugins).env_remove("RUST_LOG");
-        let output = kubectl.arg("mesh-tracer").args(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+        kubectl.env("PATH", &plugins).env_remove("RUST_LOG").arg("mesh-tracer").args(args);
+        kubectl
     }
 
     pub(crate) fn follow(&self, args: &[&str]) -> Running {
@@ -101,6 +110,10 @@ impl<'c> Kubectl<'c> {
 }
 
 impl Running {
+    pub(crate) fn first_line(mut self) -> String {
+        BufReader::new(self.0.stdout.take().unwrap()).lines().next().unwrap().unwrap()
+    }
+
     /// All that it says until it ends by itself.
     pub(crate) fn until_it_ends(mut self) -> String {
         let mut said = String::new();

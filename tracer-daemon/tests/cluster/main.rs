@@ -55,6 +55,7 @@ async fn it_is_installed_it_traces_it_is_upgraded_and_it_leaves_nothing() {
     a_prober_is_no_application(&installed, &first);
     it_is_scraped_at_the_pods_address(&kubectl);
     every_node_is_seen_from_one_place(&kubectl, &first, &second);
+    what_happens_now_is_followed_on_every_node(&kubectl, &first, &second);
     what_cannot_be_reached_is_named(&kubectl, &first);
 
     an_upgrade_while_calls_run_is_told(&kubectl, &first, &second);
@@ -156,6 +157,15 @@ fn every_node_is_seen_from_one_place(kubectl: &Kubectl<'_>, first: &kubectl::Pod
     assert_eq!([&records[0]["client"]["pod"], &records[0]["server"]["pod"]], [&*first.name, &*second.name]);
     let (_, compact, _) = observe(&[]);
     assert!(compact.lines().count() == 1 && compact.lines().all(|line| line.chars().count() <= 120), "{compact}");
+}
+
+/// Without a word of what was before.
+fn what_happens_now_is_followed_on_every_node(kubectl: &Kubectl<'_>, first: &kubectl::Pod, second: &kubectl::Pod) {
+    let calls = kubectl.calls(first, &format!("http://{}:8080/", second.ip));
+    let line = kubectl.following(&["observe", "-A", "-f", "--output=json", "--ip", &second.ip]).first_line();
+    let record: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!([&record["client"]["pod"], &record["server"]["pod"]], [&*first.name, &*second.name], "{record}");
+    drop(calls);
 }
 
 /// A daemon that does not answer is named, and the others go on.

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use anyhow::{Context, Result, bail};
 
 use super::programs::Programs;
-use super::{run as run_to_end, settings};
+use super::settings;
 use crate::cgroup;
 use crate::netns::Netns;
 use crate::run::{Process, Run};
@@ -21,7 +21,6 @@ const NAMESPACES: [&str; 8] =
 pub(super) struct Node {
     number: u8,
     process: Process,
-    programs: Programs,
     log: PathBuf,
 }
 
@@ -43,7 +42,7 @@ impl Node {
         command.arg("unshare").args(NAMESPACES).arg(lab).arg("cluster-node").arg(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         let process = run.spawn(command)?;
-        Ok(Self { number: settings.number, process, programs: settings.programs.clone(), log })
+        Ok(Self { number: settings.number, process, log })
     }
 
     /// Says what it died of.
@@ -54,17 +53,6 @@ impl Node {
         let lines: Vec<_> = said.lines().collect();
         let last = lines[lines.len().saturating_sub(20)..].join("\n");
         bail!("node{} ended with {status}:\n{last}", self.number)
-    }
-
-    pub(super) fn import(&self, image: &Path) -> Result<()> {
-        let outside = self.process.lock().unwrap_or_else(PoisonError::into_inner).id();
-        // `unshare` waits outside of its own pid and mount namespaces; its one child is inside of them.
-        let children = format!("/proc/{outside}/task/{outside}/children");
-        let children = fs::read_to_string(&children).with_context(|| format!("cannot read {children}"))?;
-        let first = children.split_whitespace().next().context("a node has a first process")?;
-        let mut ctr = Command::new("nsenter");
-        ctr.args(["--target", first, "--all"]).arg(self.programs.runtime("ctr"));
-        run_to_end(ctr.args(["--namespace", "k8s.io", "images", "import"]).arg(image)).map(drop)
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Interval, MissedTickBehavior};
+use tracing::warn;
 
 /// Lines between the nodes and us: each is a kB or two.
 const LINES: usize = 1024;
@@ -31,6 +32,7 @@ pub(in crate::command) struct Fleet {
     behind: BTreeSet<String>,
     missing: Vec<String>,
     round: Interval,
+    follow: bool,
     caught_up: bool,
     over: bool,
 }
@@ -48,7 +50,8 @@ impl Fleet {
     pub(super) async fn open(target: &Target, namespace: &str, asked: Asked) -> Result<Self, Failure> {
         let daemons = Daemons::open(target, namespace.to_owned()).await.map_err(failure)?;
         let members = daemons.members().await.map_err(failure)?;
-        let behind = members.iter().map(|member| member.node.clone()).collect();
+        // Who asks for nothing that was recorded is told no end of it.
+        let behind = members.iter().filter(|_| asked.recorded).map(|member| member.node.clone()).collect();
         let daemons = Arc::new(daemons);
         let (to, told) = channel(LINES);
         for member in members {
@@ -69,6 +72,7 @@ impl Fleet {
             behind,
             missing: Vec::new(),
             round,
+            follow: asked.follow,
             caught_up: false,
             over: false,
         })
@@ -111,7 +115,12 @@ impl Fleet {
             Told::CaughtUp | Told::Over => drop(self.behind.remove(node)),
             Told::Failed(why) => {
                 self.behind.remove(node);
-                self.missing.push(format!("node {node} is missing: {why}"));
+                let missing = format!("node {node} is missing: {why}");
+                // Whoever follows may never come to the end.
+                if self.follow {
+                    warn!("{missing}");
+                }
+                self.missing.push(missing);
             }
         }
     }
@@ -132,7 +141,7 @@ async fn hear(daemons: &Daemons, member: &Member, asked: Asked, to: &Sender<(Str
     let reached = tokio::time::timeout(PATIENCE, reached).await;
     let silent = |_| format!("its daemon gives no answer within {PATIENCE:?}");
     let (mut live, mut held) = reached.map_err(silent)??;
-    let mut behind = true;
+    let mut behind = asked.recorded;
     loop {
         // What was recorded is there to be told; of what comes nobody knows when.
         let next =

@@ -11,7 +11,7 @@ use crate::sink::wire::{self, Backlog, Line, Request};
 pub(in crate::command) struct Asked {
     pub(super) follow: bool,
     /// What was there before we came.
-    recorded: bool,
+    pub(super) recorded: bool,
 }
 
 #[derive(Debug)]
