@@ -99,3 +99,47 @@ fn tells_more(this: &Result<Line, Garbage>, other: Option<&Result<Line, Garbage>
     let rank = |record: &Record| (record.class != "undetermined", record.reporter == "source");
     record(this).map(rank) > other.and_then(record).map(rank)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::wire;
+
+    fn said(id: &str, second: u32, reporter: &str, handshake: &str, revises: &str) -> Said {
+        let end = r#""ip":"10.244.0.5","port":1,"namespace":"shop","pod":"web-0","workload":"web","workload_kind":"StatefulSet","mesh":"none""#;
+        let line = format!(
+            r#"{{"version":"v1","time":"2026-11-23T10:00:{second:02}Z","node":"n1","id":"{id}","reporter":"{reporter}","client":{{{end}}},"server":{{{end},"service":null}},"class":"unmeshed","reason":null,"cause":null,"security":"none","basis":"observed","candidates":[],"scope":"connection","handshake":"{handshake}","seen_from":"start","traffic":"app","legs_ambiguous":false,"revises":{revises},"outcome":"closed","connect_us":1,"bytes_sent":1,"bytes_received":1,"legs":[],"evidence":[],"drops":[],"explanation":"","remedy":"","events_lost":0}}"#
+        );
+        let read = wire::read(&line);
+        assert!(read.is_ok(), "{read:?}");
+        (id.to_owned(), read)
+    }
+
+    fn ids(said: impl IntoIterator<Item = Said>) -> Vec<String> {
+        said.into_iter().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn of_two_reports_of_a_connection_the_callers_is_shown_and_all_by_time() {
+        let mut merge = Merge::default();
+        merge.add(said("late", 9, "source", "c", "null"));
+        merge.add(said("callee", 2, "destination", "a", "null"));
+        merge.add(said("caller", 3, "source", "a", "null"));
+        merge.add(said("again", 4, "destination", "a", "null"));
+        assert_eq!(ids(std::iter::from_fn(|| merge.first())), ["caller", "late"]);
+        // What was shown is not shown again, unless it is corrected.
+        merge.add(said("behind", 5, "source", "a", "null"));
+        merge.add(said("caller", 6, "source", "a", r#"{"class":"undetermined","reason":null}"#));
+        assert_eq!(ids(std::iter::from_fn(|| merge.first())), ["caller"]);
+    }
+
+    #[test]
+    fn what_comes_now_waits_for_one_whole_round() {
+        let mut merge = Merge::default();
+        merge.add(said("one", 1, "source", "a", "null"));
+        assert_eq!(ids(merge.next_round()), [""; 0]);
+        merge.add(said("two", 2, "source", "b", "null"));
+        assert_eq!(ids(merge.next_round()), ["one"]);
+        assert_eq!(ids(merge.next_round()), ["two"]);
+    }
+}
