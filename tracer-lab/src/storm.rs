@@ -2,6 +2,7 @@
 //! What a tracer costs is the difference between a storm beside it and one without.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ const DESTINATIONS: u32 = 64;
 
 /// A paced storm looks at the clock every so many milliseconds: a system call for each connection would be a cost.
 const PACE: u32 = 1;
+
+/// Connections that may wait for `accept`. Where that queue is full the kernel drops the last ACK of a handshake, and a client
+/// that is closed by then may never be accepted: so whoever connects stays this far ahead at most, and the queue is longer.
+const AHEAD: usize = 1024;
+const ACCEPT_QUEUE: i32 = 4096;
 
 /// What one storm took. Times are of the storm's process alone, its softirq work on loopback included.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,13 +46,17 @@ pub fn run(connections: u32, rate: Option<u32>) -> Result<Storm> {
     ensure!(connections > 0, "a storm of 0 connections: ask for at least 1");
     raise_open_files()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).context("cannot listen on loopback")?;
+    rustix::net::listen(&listener, ACCEPT_QUEUE).context("cannot lengthen the accept queue")?;
     let port = listener.local_addr().context("cannot learn the storm's port")?.port();
+    let (ahead, accepted) = sync_channel(AHEAD);
 
     let before = clock::cpu();
     let start = clock::now();
     let server = thread::spawn(move || -> std::io::Result<()> {
         for _ in 0..connections {
             drop(listener.accept()?);
+            // Whoever connects is gone where a connect failed, and says so itself.
+            let _ = accepted.recv();
         }
         Ok(())
     });
@@ -55,6 +65,8 @@ pub fn run(connections: u32, rate: Option<u32>) -> Result<Storm> {
             clock::sleep_until(start + u64::from(at) * 1_000_000_000 / u64::from(rate));
         }
         let destination = SocketAddr::V4(SocketAddrV4::new(loopback(at % DESTINATIONS), port));
+        // An acceptor that failed is heard of when it is joined.
+        let _ = ahead.send(());
         TcpStream::connect(destination)
             .with_context(|| format!("connection {} of {connections} to {destination} failed", at + 1))?;
     }
