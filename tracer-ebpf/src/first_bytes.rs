@@ -9,13 +9,13 @@ use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use aya_ebpf::macros::cgroup_skb;
 use aya_ebpf::programs::SkBuffContext;
 use tracer_common::direction::{self, CONTINUED};
-use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind};
+use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind, tcp_flags};
 
 use crate::early;
 use crate::field::is_idle;
 use crate::listener;
 use crate::live::{self, Live};
-use crate::packet::Segment;
+use crate::packet::{self, Segment};
 use crate::payload::{self, Record};
 use crate::ring::Subject;
 use crate::state::LISTEN;
@@ -34,9 +34,18 @@ const LAST: u8 = PREFACE + 2;
 const SMALL: usize = 128;
 const MIDDLE: usize = 640;
 
+/// Most packets of short connections are handshakes, acknowledgements and ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Glance {
+    Payload,
+    /// And no payload.
+    Syn,
+    Nothing,
+}
+
 #[cgroup_skb(egress)]
 pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
-    if is_idle() {
+    if is_idle() || glance(&ctx) != Glance::Payload {
         return PASS;
     }
     let cookie = cookie(&ctx);
@@ -51,12 +60,28 @@ pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
     if is_idle() {
         return PASS;
     }
-    let cookie = cookie(&ctx);
-    match live::find(cookie) {
-        Some(live) => read(&ctx, cookie, live, direction::RECEIVED),
-        None => for_listener(&ctx),
+    match glance(&ctx) {
+        Glance::Payload => {
+            let cookie = cookie(&ctx);
+            match live::find(cookie) {
+                Some(live) => read(&ctx, cookie, live, direction::RECEIVED),
+                None => for_listener(&ctx),
+            }
+        }
+        Glance::Syn => for_listener(&ctx),
+        Glance::Nothing => {}
     }
     PASS
+}
+
+/// What a packet may hold, before anything is looked up for it.
+#[inline(always)]
+fn glance(ctx: &SkBuffContext) -> Glance {
+    match packet::bare(ctx) {
+        Some(flags) if flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN => Glance::Syn,
+        Some(_) => Glance::Nothing,
+        None => Glance::Payload,
+    }
 }
 
 /// A packet of no followed socket: it may be a listener's.

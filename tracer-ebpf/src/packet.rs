@@ -88,6 +88,32 @@ impl Header {
     }
 }
 
+/// The flags of a TCP segment that surely has no payload. `None`: it may have some, or looks odd. By the packet's linear
+/// part alone, without a call: it holds the headers of all but odd packets.
+#[inline(always)]
+pub fn bare(ctx: &SkBuffContext) -> Option<u32> {
+    const V4: usize = 20;
+    const V6: usize = IP6_HEADER as usize;
+    const FIXED: usize = 20;
+    /// Of TCP's header: its length in words in the high half, then the flags.
+    const WORDS: usize = 12;
+    // SAFETY: the verifier rewrites both into loads of the packet's own pointers.
+    let (begin, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
+    if begin + V4 + FIXED > end {
+        return None;
+    }
+    // SAFETY: the verifier holds each of these to the checks against `end`.
+    let byte = |at: usize| u32::from(unsafe { *((begin + at) as *const u8) });
+    let (header, words, flags) = if byte(0) == 0x45 && byte(9) == u32::from(TCP) {
+        (V4, byte(V4 + WORDS), byte(V4 + WORDS + 1))
+    } else if byte(0) >> 4 == 6 && byte(6) == u32::from(TCP) && begin + V6 + FIXED <= end {
+        (V6, byte(V6 + WORDS), byte(V6 + WORDS + 1))
+    } else {
+        return None;
+    };
+    (ctx.len() == header as u32 + (words >> 4) * 4).then_some(flags)
+}
+
 /// Where TCP's header begins; `None` where this is no TCP over IP.
 #[inline(always)]
 fn transport(ip: &[u8; 20]) -> Option<u32> {
