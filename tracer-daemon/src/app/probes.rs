@@ -19,45 +19,40 @@ pub(super) struct ProbePump {
     watch: Arc<Watch>,
     /// What the engine was told of.
     lost: u64,
-    /// Samples that were left out since the last one, because nothing happened.
-    left_out: u32,
-    /// Something happened since.
+    /// Something happened since the last sample.
     busy: bool,
 }
 
 /// Well within the verdict deadline: a loss makes the verdicts of its time careful.
 const SAMPLE: Duration = Duration::from_millis(200);
 
-/// Where nothing happens a sample costs more than all else: so many are left out, which is still within the deadline.
-const LEFT_OUT: u32 = 4;
+/// Where nothing happens a sample costs more than all else; this is still within the deadline.
+const IDLE_SAMPLE: Duration = Duration::from_secs(1);
 
 /// How often the exact counts of drops are read; they are kept in the kernel, so nothing is lost between.
 const DROPS: Duration = Duration::from_secs(1);
 
 impl ProbePump {
     pub(super) fn new(kernel: Kernel, engine: Sender<Message>, watch: Arc<Watch>) -> Self {
-        Self { kernel, engine, watch, lost: 0, left_out: LEFT_OUT, busy: true }
+        Self { kernel, engine, watch, lost: 0, busy: true }
     }
 
     /// Until `stop`; then detaches and hands on what the ring still holds.
     pub(super) async fn run(mut self, stop: Stop) -> Result<(), KernelError> {
-        let mut sample = every(SAMPLE);
+        let mut sample = every(IDLE_SAMPLE);
         let mut drops = every(DROPS);
         loop {
             let mut events = Vec::new();
             tokio::select! {
                 () = stop.asked() => break,
-                _ = sample.tick() => {
-                    if self.busy || self.left_out == LEFT_OUT {
-                        self.sample().await?;
-                    } else {
-                        self.left_out += 1;
-                    }
-                }
+                _ = sample.tick() => self.sample().await?,
                 _ = drops.tick() => self.count_drops().await?,
                 read = self.kernel.read(&mut events) => {
                     read?;
-                    self.busy = true;
+                    if !self.busy {
+                        self.busy = true;
+                        sample.reset_after(SAMPLE);
+                    }
                     self.hand_on(events).await;
                 }
             }
@@ -89,7 +84,7 @@ impl ProbePump {
     }
 
     async fn sample(&mut self) -> Result<(), KernelError> {
-        (self.busy, self.left_out) = (false, 0);
+        self.busy = false;
         let counts = self.kernel.counts()?;
         self.watch.events(&counts);
         self.watch.missed(self.kernel.hooks());
