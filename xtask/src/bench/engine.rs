@@ -176,7 +176,8 @@ fn objects(service: u32) -> Vec<Value> {
 
 /// Every pod dials another: a declared port or one that nobody declares, by its ip or by its Service.
 fn call(number: u32) -> Value {
-    let (from, to) = (number * 7919 % PODS, number * 104_729 % PODS);
+    let pod = |factor: u32| number.wrapping_mul(factor) % PODS;
+    let (from, to) = (pod(7919), pod(104_729));
     let port = [8080, 9000, 9999][number as usize % 3];
     let host = if number.is_multiple_of(2) { ip(to) } else { format!("app-{}", to % SERVICES) };
     let send = if port == 9000 { "tcp" } else { "http" };
@@ -195,6 +196,12 @@ fn ip(pod: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_question_can_be_made() {
+        let ids: Vec<_> = (0..CALLS).map(|number| call(number)["id"].clone()).collect();
+        assert_eq!(ids.len(), CALLS as usize);
+    }
 
     #[test]
     fn what_the_shell_says_of_time_is_read() {
