@@ -24,6 +24,7 @@ mod pod;
 
 pub mod cluster;
 pub mod kubernetes;
+pub mod prometheus;
 pub mod storm;
 pub mod stream;
 

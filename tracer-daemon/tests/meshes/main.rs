@@ -15,6 +15,7 @@ use judge::Score;
 use stage::Performance;
 use std::time::Duration;
 use tracer_daemon::sink::wire::Record;
+use tracer_lab::prometheus::Prometheus;
 use tracer_lab::{Call, Options};
 
 #[test]
@@ -87,6 +88,20 @@ fn stale_facts_that_the_kernel_contradicts_are_told_with_both_sides_and_counted(
     let seen = seen.unwrap_or_else(|| panic!("what the kernel showed is not in {record:?}"));
     assert_eq!(seen.says, "mesh mTLS, SNI outbound_.6379_._.redis.data.svc.cluster.local");
     assert_eq!(counted, r#"meshtracer_contradictions_total{reason="plaintext-to-strict"} 1"#);
+}
+
+/// Of the demo's own story, on a real Envoy, scraped and asked as a person with a dashboard would.
+#[test]
+fn a_real_prometheus_shows_the_rejected_scrape_with_its_cause() {
+    let query = "sum by (source_workload, destination_workload, reason, cause) (meshtracer_flow_rejections_total)";
+    let rejected = Performance::scraped("demo", "prometheus-plain", |target, folder| {
+        let prometheus = Prometheus::scraping("mesh-tracer", target, None, folder).expect("Prometheus runs");
+        prometheus.answer(query).expect("it has scraped a rejection")
+    });
+    let [one] = &rejected[..] else { panic!("{rejected:?}") };
+    let labels = ["source_workload", "destination_workload", "reason", "cause"].map(|label| &one["metric"][label]);
+    assert_eq!(labels, ["prometheus", "es", "plaintext-to-strict", "source-not-in-mesh"], "{one}");
+    assert_eq!(one["value"][1], "1", "{one}");
 }
 
 /// REDIRECT gives about one of them in ten another source port (trap 13).

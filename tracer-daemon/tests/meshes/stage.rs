@@ -106,6 +106,17 @@ impl Performance {
         (record.unwrap_or_else(|| panic!("no record of {:?}", scene.result)), counted)
     }
 
+    /// One call of a mesh, and what `look` sees at /metrics after it.
+    pub(crate) fn scraped<T>(name: &str, call: &str, look: impl FnOnce(SocketAddr, &Path) -> T) -> T {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mesh = Mesh::up(name, &Options::default()).unwrap_or_else(|error| panic!("{error:#}"));
+        let daemon = Daemon::start(&format!("scraped-{name}"), &mesh.facts(), &[]);
+        mesh.call(&crate::named(mesh.calls(), call)).unwrap_or_else(|error| panic!("{error:#}"));
+        let seen = look(daemon.listen, &daemon.folder);
+        daemon.stop();
+        seen
+    }
+
     pub(crate) fn told_of(&self, scene: &Scene) -> Option<&Record> {
         self.journal.iter().find(|record| scene.is_told_by(record))
     }

@@ -4,23 +4,18 @@ use crate::dashboard;
 use crate::metrics::{CONTRACT, filled};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tracer_daemon::lifecycle::{Drain, Ready};
 use tracer_daemon::sink::http::{Answers, Listener};
 use tracer_daemon::sink::metrics::Format;
-
-fn program(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.setup/prometheus").join(name);
-    assert!(path.is_file(), "no {}: `cargo xtask setup` brings it", path.display());
-    path
-}
+use tracer_lab::prometheus::{Prometheus, program};
 
 fn promtool(args: &[&str], folder: &Path, input: &str) -> String {
-    let mut promtool = Command::new(program("promtool"));
+    let mut promtool = Command::new(program("promtool").unwrap());
     promtool.args(args).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = promtool.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -86,67 +81,6 @@ fn what_is_joined_with_istios_own_metrics_is_told_right() {
     }
 }
 
-/// A Prometheus that scrapes one address, for as long as this lives.
-struct Prometheus {
-    child: Child,
-    at: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn scraping(target: SocketAddr) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let rules = rules(folder.path());
-        assert!(rules["groups"].is_array());
-        let config = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.json]\n\
-             scrape_configs: [{{job_name: mesh-tracer, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        );
-        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        let mut child = Command::new(program("prometheus"))
-            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"])
-            .current_dir(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // It says where it listens, and then goes on talking, which somebody has to hear.
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let at = lines.by_ref().find_map(|line| {
-            let address = line.split_once("msg=\"Listening on\" address=")?.1;
-            address.split(' ').next()?.parse().ok()
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, at: at.expect("Prometheus says where it listens"), _folder: folder }
-    }
-
-    /// The answer to a query, once there is one.
-    fn query(&self, query: &str) -> Vec<Value> {
-        let encoded = query.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
-        // Its first scrape comes within a second; a question of it takes a millisecond.
-        for _ in 0..20_000 {
-            let mut stream = TcpStream::connect(self.at).unwrap();
-            write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n").unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            let result = serde_json::from_str::<Value>(body).ok().map(|answer| answer["data"]["result"].clone());
-            match result {
-                Some(Value::Array(found)) if !found.is_empty() => return found,
-                // It begins to serve before it is ready, and has nothing before its first scrape.
-                _ => std::thread::yield_now(),
-            }
-        }
-        panic!("Prometheus knows nothing of {query}")
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
 async fn a_real_prometheus_reads_every_family() {
     let (_drain, stop) = Drain::new();
@@ -155,25 +89,28 @@ async fn a_real_prometheus_reads_every_family() {
     let answers = Answers { metrics: filled(), ready: Ready::new(), live: Arc::new(|| true) };
     tokio::spawn(listener.serve(answers, stop));
     tokio::task::spawn_blocking(move || {
-        let prometheus = Prometheus::scraping(at);
-        assert_eq!(prometheus.query("up == 1").len(), 1);
+        let folder = tempfile::tempdir().unwrap();
+        assert!(rules(folder.path())["groups"].is_array());
+        let prometheus = Prometheus::scraping("mesh-tracer", at, Some(Path::new("rules.json")), folder.path()).unwrap();
+        let answered = |query: &str| prometheus.answer(query).unwrap();
+        assert_eq!(answered("up == 1").len(), 1);
         for family in CONTRACT.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()) {
             let name = if family.ends_with("_seconds") && family.contains("connect") {
                 format!("{family}_count")
             } else {
                 family.to_owned()
             };
-            assert!(!prometheus.query(&name).is_empty(), "{name}");
+            assert!(!answered(&name).is_empty(), "{name}");
         }
         // Every panel of the dashboard shows something, as Grafana would ask for it.
         for panel in dashboard::ROWS.iter().flat_map(|(_, panels)| *panels) {
             let query = panel.query.replace("$__rate_interval", "1m").replace("$namespace", ".*");
-            assert!(!prometheus.query(&query).is_empty(), "{query}");
+            assert!(!answered(&query).is_empty(), "{query}");
         }
         for record in ["meshtracer:flows:rate5m", "meshtracer:flow_rejections:rate5m"] {
-            assert!(!prometheus.query(record).is_empty(), "{record}");
+            assert!(!answered(record).is_empty(), "{record}");
         }
-        let rejected = prometheus.query("meshtracer_flow_rejections_total");
+        let rejected = answered("meshtracer_flow_rejections_total");
         assert_eq!(rejected[0]["metric"]["job"], "mesh-tracer");
         assert_eq!(rejected[0]["value"][1], "1");
     })

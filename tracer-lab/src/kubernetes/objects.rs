@@ -15,12 +15,13 @@ const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-const RESOURCES: [Resource; 24] = [
+const RESOURCES: [Resource; 25] = [
     Resource(CORE, "Namespace", "namespaces", None, false),
     Resource(CORE, "Node", "nodes", Some("minions"), false),
     Resource(CORE, "Pod", "pods", None, true),
     Resource(CORE, "Service", "services", Some("services/specs"), true),
     Resource(CORE, "ConfigMap", "configmaps", None, true),
+    Resource(CORE, "Event", "events", None, true),
     Resource(CORE, "Secret", "secrets", None, true),
     Resource(CORE, "ServiceAccount", "serviceaccounts", None, true),
     Resource("apps", "ReplicaSet", "replicasets", None, true),
