@@ -1,6 +1,7 @@
 //! The daemon: builds every part, joins them by bounded channels, and ends them in the order in which data flows:
 //! source, engine, sink. `main` says when.
 
+mod announce;
 mod cluster;
 mod explain;
 mod facts;
@@ -22,6 +23,7 @@ use crate::sink::live::{self, Hub, Socket};
 use crate::sink::metrics;
 use crate::sink::wire::Origin;
 use crate::source::cluster::Change;
+use crate::source::cluster::event::EventWriter;
 use crate::source::cluster::watch::{Target, Watch as ClusterWatch};
 use crate::source::kernel::{Kernel, KernelConfig, KernelError};
 use crate::source::tape::TapeHeader;
@@ -88,7 +90,7 @@ impl App {
     /// Opens what can be refused first (addresses, files, facts), attaches the probes last. An API server's first answer
     /// is not waited for: it can take longer than a ring to fill. See `failed`.
     pub async fn start(config: Config, stop: &Stop) -> Result<Self, Failure> {
-        let Config { node, facts, istio, kernel, engine, scope, journal, tape, listen, socket } = config;
+        let Config { node, facts, istio, kernel, engine, scope, journal, tape, listen, socket, events } = config;
         let origin = Arc::new(Origin { node, started: clock::wall() });
         let ready = Ready::new();
         let facts_block = ready.block("the facts");
@@ -132,6 +134,14 @@ impl App {
         let counts = journal.as_ref().map(Journal::counts);
         let watch = Watch::new(Arc::clone(&origin), release, board, ready.clone(), Arc::clone(&hub), counts);
 
+        let (announcing, writing) = match &facts {
+            FactsConfig::Cluster { target, .. } if events => {
+                let writer = EventWriter::new(target.clone(), origin.node.to_string(), origin.started);
+                let (announcing, writing) = announce::joined(writer, &watch);
+                (Some(announcing), Some(writing))
+            }
+            _ => (None, None),
+        };
         let facts = match facts {
             FactsConfig::Files(paths) => {
                 let mut files = FactsPump::open(&paths, istio.clone()).map_err(Failure::input)?;
@@ -159,7 +169,7 @@ impl App {
             None => (None, None),
         };
         let (inputs, batches) = mpsc::channel(BATCHES);
-        let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, Arc::clone(&watch), epoch);
+        let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, announcing, Arc::clone(&watch), epoch);
         let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
         let ended = || Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above"));
         let (facts, opened) = match facts {
@@ -170,7 +180,7 @@ impl App {
                 (FactsPart::Files(tokio::spawn(files.run(inputs.clone(), stop.clone()))), None)
             }
             FactsOpened::Cluster(target, of) => {
-                let pump = ClusterPump::new(istio, inputs.clone(), Arc::clone(&watch), facts_block);
+                let pump = ClusterPump::new(istio, inputs.clone(), Arc::clone(&watch), facts_block, writing);
                 let (thread, opened) = pump.start(target, of, stop.clone())?;
                 (FactsPart::Cluster(thread), Some(opened))
             }

@@ -144,6 +144,9 @@ pub struct RbacArgs {
     /// Control plane revisions whose ConfigMap is read, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "default")]
     pub revisions: Vec<String>,
+    /// For `run --events` too: Kubernetes Events may be written
+    #[arg(long)]
+    pub events: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ pub mod replay;
 pub mod status;
 pub mod why;
 
+mod daemons;
 mod paint;
 mod socket;
 

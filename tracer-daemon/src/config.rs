@@ -24,6 +24,8 @@ pub struct Config {
     pub tape: Option<PathBuf>,
     pub listen: SocketAddr,
     pub socket: PathBuf,
+    /// Whether Kubernetes Events are written, to the API server that tells the facts.
+    pub events: bool,
 }
 
 /// Who tells what the cluster is.
@@ -65,6 +67,8 @@ pub enum ConfigError {
     FactsTwice,
     #[error("--pods node is given without --kube: files are read whole, leave it out")]
     PodsOfFiles,
+    #[error("--events is given without --kube: there is no API server to write Events to, leave it out")]
+    EventsOfFiles,
     #[error("--pod-cidr is given together with --scope all, which traces every address: leave one of them out")]
     CidrWithoutScope,
     #[error(
@@ -93,6 +97,7 @@ impl TryFrom<RunArgs> for Config {
             scope,
             cgroup,
             first_bytes,
+            events,
             idle_probes,
             verdict_deadline,
             stall_deadline,
@@ -109,6 +114,7 @@ impl TryFrom<RunArgs> for Config {
             crate::cli::Scope::Pods => ScopeConfig::Pods(pod_cidr),
         };
         let first_bytes = first_bytes == Switch::On;
+        let events = events == Switch::On;
         let node = match node_name {
             Some(name) if name.trim().is_empty() => return Err(ConfigError::EmptyNodeName),
             Some(name) => name,
@@ -117,6 +123,7 @@ impl TryFrom<RunArgs> for Config {
         let istio = IstioInstallation { namespace: istio_namespace, revisions };
         let facts = match FactsSource::new(facts, kube)? {
             FactsSource::Files(_) if pods == Pods::Node => return Err(ConfigError::PodsOfFiles),
+            FactsSource::Files(_) if events => return Err(ConfigError::EventsOfFiles),
             FactsSource::Files(paths) => FactsConfig::Files(paths),
             FactsSource::Cluster(target) => {
                 let pods = match pods {
@@ -144,6 +151,7 @@ impl TryFrom<RunArgs> for Config {
             tape,
             listen,
             socket,
+            events,
         })
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracer_daemon::cli::{AnswerFormat, ExplainArgs, GlobalArgs, Send};
 use tracer_daemon::command::explain::{self, Cluster, Format, Question};
+use tracer_daemon::command::observe::Source;
 use tracer_daemon::command::{Answer, Failure};
-use tracer_daemon::config::FactsSource;
+use tracer_daemon::config::{self, FactsSource};
 use tracer_daemon::source::cluster::watch::{
     ClusterFacts, ConnectError, Connection, Pace, PodScope, ReadError, Target, Watch,
 };
@@ -27,7 +28,11 @@ pub(super) fn explain(args: ExplainArgs, global: &GlobalArgs) -> Result<Answer, 
     };
     let out = &mut stdout(global);
     if let Some(id) = flow {
-        return asked(explain::flow(&args.socket, &id, format, &args.fail_on, out));
+        let source = match args.kube.kube {
+            Some(_) => Source::Fleet(config::api_server(args.kube), args.tracer_namespace),
+            None => Source::Socket(args.socket),
+        };
+        return asked(explain::flow(&source, &id, format, &args.fail_on, out));
     }
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     if batch.as_ref().is_some_and(is_stdin) && args.facts.iter().any(is_stdin) {

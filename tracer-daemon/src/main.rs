@@ -53,8 +53,9 @@ fn main() -> ExitCode {
             let stdin = BufReader::new(io::stdin());
             relay::relay(&socket, stdin, &mut io::stdout().lock()).map(|()| Answer::Yes)
         }
-        Command::Page(PageArgs { socket, listen }) => {
-            asked(page::page(page::Page { socket, listen }, &mut stdout(&global), interrupted()))
+        Command::Page(PageArgs { listen, from, fleet }) => {
+            let what = page::Page { source: source(from, fleet), listen };
+            asked(page::page(what, &mut stdout(&global), interrupted()))
         }
         Command::Rbac(args) => rbac(args),
         Command::Completions { shell } => completions(shell),
@@ -104,24 +105,23 @@ fn observe(args: ObserveArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
 
 fn source(from: RecordSource, fleet: FleetArgs) -> Source {
     let FleetArgs { all_nodes, tracer_namespace, kube } = fleet;
-    if all_nodes { Source::Fleet(config::api_server(kube), tracer_namespace) } else { recorded(from) }
+    let RecordSource { socket, journal, tape } = from;
+    if all_nodes {
+        return Source::Fleet(config::api_server(kube), tracer_namespace);
+    }
+    journal.map(Source::Journal).or(tape.map(Source::Tape)).unwrap_or(Source::Socket(socket))
 }
 
 fn why(args: WhyArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
     let now = clock::wall();
-    let WhyArgs { subject, since, until, all, output, fail_on, from } = args;
+    let WhyArgs { subject, since, until, all, output, fail_on, from, fleet } = args;
     let format = match output {
         AnswerFormat::Text => why::Format::Text(columns()),
         AnswerFormat::Json => why::Format::Json,
     };
     let (since, until) = (since.resolve(now), until.map_or(now, |until| until.resolve(now)));
-    let what = why::Why { subject, source: recorded(from), since, until, all, format, fail_on };
+    let what = why::Why { subject, source: source(from, fleet), since, until, all, format, fail_on };
     asked(why::why(what, &mut stdout(global)))
-}
-
-fn recorded(from: RecordSource) -> Source {
-    let RecordSource { socket, journal, tape } = from;
-    journal.map(Source::Journal).or(tape.map(Source::Tape)).unwrap_or(Source::Socket(socket))
 }
 
 fn replay(args: &ReplayArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
@@ -140,10 +140,10 @@ fn replay(args: &ReplayArgs, global: &GlobalArgs) -> Result<Answer, Failure> {
 }
 
 fn rbac(args: RbacArgs) -> Result<Answer, Failure> {
-    let RbacArgs { namespace, istio_namespace, revisions } = args;
+    let RbacArgs { namespace, istio_namespace, revisions, events } = args;
     let istio = IstioInstallation { namespace: istio_namespace, revisions };
     let mut stdout = io::stdout().lock();
-    let manifest = Rbac { namespace, istio }.manifest();
+    let manifest = Rbac { namespace, istio, events }.manifest();
     stdout.write_all(manifest.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::output)?;
     Ok(Answer::Yes)
 }

@@ -314,7 +314,8 @@ fn explain_needs_one_question_and_facts() {
             &["--facts and --kube are given together"],
         ),
         (&["explain", "n1-1-1", "--facts", &facts], &["cannot be used with"]),
-        (&["explain", "n1-1-1", "--kube=test"], &["cannot be used with"]),
+        // That of the flow's own node is asked, through the API server.
+        (&["explain", "n1-1-1", "--kube=test"], &["cannot read kubeconfig"]),
         (&["explain", "n1-1-1", "--from", "a/b"], &["cannot be used with"]),
         (&["explain", "--from", "a/b", "--to", "10.0.0.1:80", "--facts", &facts, "--host", "x"], &["--send <WHAT>"]),
         (

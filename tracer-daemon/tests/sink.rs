@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
 
+#[path = "sink/announce.rs"]
+mod announce;
 #[path = "sink/dashboard.rs"]
 mod dashboard;
 #[path = "sink/http.rs"]

@@ -1,6 +1,7 @@
 //! From the API server to the engine, on a thread of its own: a cluster that is read for the first time costs seconds of
 //! processor time, and the probes' ring must be read meanwhile.
 
+use super::announce::Writing;
 use super::thread::Message;
 use super::watch::Watch as Account;
 use crate::clock::Epoch;
@@ -30,6 +31,8 @@ pub(super) struct ClusterPump {
     /// Kinds of which is not known yet whether they will ever be told whole.
     unsettled: BTreeSet<ObjectKind>,
     block: Option<BlockReady>,
+    /// `None`: nothing is to be written.
+    writing: Option<Writing>,
 }
 
 /// What came of opening the connection to the API server: a silent one takes a while.
@@ -42,8 +45,9 @@ impl ClusterPump {
         engine: Sender<Message>,
         account: Arc<Account>,
         block: BlockReady,
+        writing: Option<Writing>,
     ) -> Self {
-        Self { istio, engine, account, unsettled: ObjectKind::ALL.into(), block: Some(block) }
+        Self { istio, engine, account, unsettled: ObjectKind::ALL.into(), block: Some(block), writing }
     }
 
     /// A thread that watches until `stop`, and word of whether that makes any sense. A server that is not there may come.
@@ -71,6 +75,10 @@ impl ClusterPump {
         let (to, mut told) = channel(BATCH);
         let pulses = pulses();
         self.account.pulses(pulses.clone());
+        // It ends with the runtime: the engine announces until its own end, and that waits for nobody.
+        if let Some(writing) = self.writing.take() {
+            tokio::spawn(writing.run());
+        }
         let watching = tokio::spawn(async move { watch.run(&connection, &pulses, to).await });
         tokio::select! {
             () = stop.asked() => {}

@@ -1,6 +1,7 @@
 //! From the engine to the sinks: metrics at once and exactly; lines to readers and to the journal in batches, by
 //! queues that cost the engine nothing when they are full.
 
+use super::announce::Announcing;
 use super::watch::Watch;
 use crate::clock::Epoch;
 use crate::sink::Told;
@@ -17,6 +18,7 @@ pub(super) struct Sinks {
     recorder: Recorder,
     hub: Arc<Hub>,
     journal: Option<Queue>,
+    announcing: Option<Announcing>,
     watch: Arc<Watch>,
     batch: Vec<Arc<Told>>,
     epoch: Epoch,
@@ -27,10 +29,11 @@ impl Sinks {
         recorder: Recorder,
         hub: Arc<Hub>,
         journal: Option<Queue>,
+        announcing: Option<Announcing>,
         watch: Arc<Watch>,
         epoch: Epoch,
     ) -> Self {
-        Self { recorder, hub, journal, watch, batch: Vec::new(), epoch }
+        Self { recorder, hub, journal, announcing, watch, batch: Vec::new(), epoch }
     }
 
     /// By which what comes is dated.
@@ -49,6 +52,9 @@ impl Sinks {
     pub(super) fn record(&mut self, record: Record) {
         self.recorder.record(&record);
         let epoch = self.epoch;
+        if let (Record::Flow(flow), Some(announcing)) = (&record, &mut self.announcing) {
+            announcing.record(flow, epoch);
+        }
         match record {
             Record::Flow(flow) | Record::Connecting(flow) => {
                 self.watch.made();

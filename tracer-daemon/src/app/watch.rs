@@ -7,7 +7,9 @@ use crate::process::Usage;
 use crate::sink::journal::Counts;
 use crate::sink::live::Hub;
 use crate::sink::metrics::{Board, Stage};
-use crate::sink::wire::{EventCount, Facts, Hook, Memory, Origin, Records, Status, VERSION, kind_name};
+use crate::sink::wire::{
+    EventCount, Facts, Hook, KubernetesEvents, Memory, Origin, Records, Status, VERSION, kind_name,
+};
 use crate::source::cluster::watch::{Pulse, Pulses, State, Watched};
 use crate::source::cluster::{ObjectKind, lower};
 use crate::source::kernel::{EventCounts, EventKind, FieldStatus, HookState, HookStatus};
@@ -44,6 +46,7 @@ struct Seen {
     untracked: u64,
     facts: BTreeMap<Kind, Known>,
     watched: BTreeMap<Watched, State>,
+    announced: Option<KubernetesEvents>,
     unreadable: BTreeMap<Kind, u64>,
 }
 
@@ -171,6 +174,18 @@ impl Watch {
         self.board.unreadable(kind, count);
     }
 
+    /// A Kubernetes Event was written, or was not and why.
+    pub(super) fn announced(&self, written: Result<(), String>) {
+        self.with(|seen| {
+            let events = seen.announced.get_or_insert_default();
+            match &written {
+                Ok(()) => events.written += 1,
+                Err(_) => events.failed += 1,
+            }
+            events.why = written.err();
+        });
+    }
+
     pub(super) fn pulses(&self, pulses: Pulses) {
         // Set once, by whoever watches.
         let _ = self.pulses.set(pulses);
@@ -205,6 +220,7 @@ impl Watch {
             untracked_sockets: untracked,
             facts,
             records: self.records(),
+            kubernetes_events: self.with(|seen| seen.announced.clone()),
             memory: Memory { rss_anon_bytes: usage.rss_anon, rss_bytes: usage.rss },
         }
     }

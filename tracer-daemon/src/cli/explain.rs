@@ -11,8 +11,8 @@ use tracer_engine::verdict::Class;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("question").args(["flow", "batch", "from"]).required(true))]
 pub struct ExplainArgs {
-    /// An observed flow, by the id that records bear; the running daemon is asked
-    #[arg(value_name = "FLOW_ID", conflicts_with = "kube")]
+    /// An observed flow, by the id that records bear; the running daemon is asked, with --kube that of the flow's own node
+    #[arg(value_name = "FLOW_ID")]
     pub flow: Option<String>,
     /// Who calls: namespace/pod, or an ip
     #[arg(long, value_name = "NAMESPACE/POD|IP", requires = "to", help_heading = "What if")]
@@ -57,6 +57,9 @@ pub struct ExplainArgs {
     /// Where the running daemon listens
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET, help_heading = "Facts")]
     pub socket: PathBuf,
+    /// With FLOW_ID and --kube: where the DaemonSet is
+    #[arg(long, value_name = "NAMESPACE", default_value = "mesh-tracer", help_heading = "Facts")]
+    pub tracer_namespace: String,
     /// text: for a person, of a batch one line each; json: one answer a line
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: AnswerFormat,

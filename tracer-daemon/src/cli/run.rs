@@ -63,6 +63,10 @@ pub struct RunArgs {
     /// server the default one
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub revisions: Vec<String>,
+    /// Tells of rejections that keep happening by Kubernetes Events on the pod or the Service that is called. Needs the
+    /// role that `rbac --events` prints
+    #[arg(long, value_name = "ON|OFF", num_args = 0..=1, default_value = "off", default_missing_value = "on")]
+    pub events: Switch,
     /// Attaches probes that do nothing: what attaching alone costs is measured by that
     #[arg(long, hide = true)]
     pub idle_probes: bool,

@@ -1,7 +1,7 @@
 //! Arguments of `why`.
 
 use super::explain::AnswerFormat;
-use super::observe::RecordSource;
+use super::observe::{FleetArgs, RecordSource};
 use super::value::Since;
 use crate::command::why::Subject;
 use clap::Args;
@@ -29,4 +29,6 @@ pub struct WhyArgs {
     pub fail_on: Vec<String>,
     #[command(flatten)]
     pub from: RecordSource,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
 }

@@ -8,7 +8,6 @@ mod question;
 mod text;
 
 pub use batch::batch;
-pub(super) use flow::ask;
 pub use flow::flow;
 pub use question::Question;
 pub(super) use text::apply;

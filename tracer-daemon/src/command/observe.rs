@@ -22,6 +22,7 @@ pub(super) use paint::End as Named;
 pub(super) use stream::Stream;
 
 use super::Failure;
+use super::daemons::Daemons;
 use crate::sink::wire::{Garbage, Line, Loss, Record};
 use crate::source::cluster::watch::Target;
 use jiff::Timestamp;
@@ -38,6 +39,17 @@ pub enum Source {
     Tape(PathBuf),
     /// Every node's daemon, through the API server; those in this namespace.
     Fleet(Target, String),
+}
+
+impl Source {
+    /// Whoever can be asked about what they saw; nobody, where it was recorded.
+    pub(super) async fn daemons(&self) -> Result<Option<Daemons>, Failure> {
+        match self {
+            Self::Socket(path) => Ok(Some(Daemons::local(path))),
+            Self::Fleet(target, namespace) => Daemons::every(target, namespace).await.map(Some),
+            Self::Journal(_) | Self::Tape(_) => Ok(None),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

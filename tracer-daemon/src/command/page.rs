@@ -1,4 +1,4 @@
-//! The page: what the local daemon's socket tells, in a browser of this machine. It listens on loopback alone, and its
+//! The page: what a daemon tells, or every node's, or a recording, in a browser of this machine. It listens on loopback alone, and its
 //! address bears a secret, because other users of the machine can connect to loopback too.
 
 mod assets;
@@ -6,7 +6,9 @@ mod guard;
 mod relay;
 mod respond;
 
-use super::{Answer, Failure, status};
+use super::daemons::Daemons;
+use super::observe::Source;
+use super::{Answer, Failure};
 use crate::sink::http::{Listener, protocol};
 use anyhow::anyhow;
 use guard::Guard;
@@ -16,14 +18,13 @@ use respond::Site;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tracing::debug;
 
 #[derive(Debug)]
 pub struct Page {
-    pub socket: PathBuf,
+    pub source: Source,
     /// Port 0: any that is free.
     pub listen: SocketAddr,
 }
@@ -34,20 +35,23 @@ pub async fn page(
     out: &mut (impl Write + ?Sized),
     enough: impl Future<Output = ()>,
 ) -> Result<Answer, Failure> {
-    let Page { socket, listen } = what;
+    let Page { source, listen } = what;
     if !listen.ip().is_loopback() {
         return Err(Failure::input(anyhow!(
             "--listen {listen} is not on loopback: whoever reached it could read whose flows fail; from elsewhere use \
              `kubectl port-forward`, or ssh -L, to a page on 127.0.0.1"
         )));
     }
+    let daemons = source.daemons().await?;
     // Better to say now that there is no daemon than in a browser.
-    status::ask(&socket).await?;
+    if let Some(daemons @ Daemons::Local(_)) = &daemons {
+        daemons.statuses().await.into_iter().try_for_each(|status| status.map(drop))?;
+    }
     let listener = Listener::bind(listen).await.map_err(Failure::unreached)?;
     let address = listener.address().map_err(Failure::unreached)?;
     let guard = Guard::new().map_err(Failure::unreached)?;
     writeln!(out, "http://{address}/{}/", guard.secret()).and_then(|()| out.flush()).map_err(Failure::output)?;
-    let site = Arc::new(Site { socket, guard });
+    let site = Arc::new(Site { source, daemons, guard });
     tokio::select! {
         () = enough => Ok(Answer::Yes),
         never = listener.each(|stream| connection(stream, Arc::clone(&site))) => match never {},

@@ -1,8 +1,8 @@
 //! What the running daemon says of itself.
 
+use super::daemons::read;
 use super::{Answer, Failure, socket};
-use crate::sink::wire::{EventCount, Facts, Hook, Request, Status};
-use anyhow::Context;
+use crate::sink::wire::{EventCount, Facts, Hook, KubernetesEvents, Request, Status};
 use bytesize::ByteSize;
 use std::io::{self, Write};
 use std::path::Path;
@@ -25,17 +25,10 @@ pub async fn status(path: &Path, format: Format, out: &mut (impl Write + ?Sized)
     .and_then(|()| out.flush())
     .map_err(Failure::output)?;
     let off = |facts: &Facts| facts.why.is_some();
-    let degraded = !status.ready || status.hooks.iter().any(|hook| !hook.attached) || status.facts.iter().any(off);
+    let silent = status.kubernetes_events.as_ref().is_some_and(|events| events.why.is_some());
+    let degraded =
+        silent || !status.ready || status.hooks.iter().any(|hook| !hook.attached) || status.facts.iter().any(off);
     Ok(if degraded { Answer::No } else { Answer::Yes })
-}
-
-/// What the daemon at `path` says of itself.
-pub(super) async fn ask(path: &Path) -> Result<Status, Failure> {
-    read(&socket::ask_once(path, &Request::Status).await?)
-}
-
-fn read(line: &str) -> Result<Status, Failure> {
-    Status::read(line).context("cannot read the daemon's answer").map_err(Failure::unreached)
 }
 
 fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
@@ -54,6 +47,7 @@ fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         untracked_sockets,
         facts,
         records,
+        kubernetes_events,
         memory,
     } = status;
     let up = time.as_second().saturating_sub(started.as_second());
@@ -93,6 +87,10 @@ fn text(status: &Status, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         records.readers_dropped,
         records.readers_skipped
     )?;
+    if let Some(KubernetesEvents { written, failed, why }) = kubernetes_events {
+        let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        writeln!(out, "told     Kubernetes Events: {written} written, {failed} not{why}")?;
+    }
     writeln!(out, "memory   {} anonymous, {} resident", ByteSize(memory.rss_anon_bytes), ByteSize(memory.rss_bytes))
 }
 

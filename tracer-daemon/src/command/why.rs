@@ -12,6 +12,7 @@ mod text;
 
 pub use subject::Subject;
 
+use super::daemons::{self, Daemons};
 use super::observe::Source;
 use super::{Answer, Failure};
 use crate::sink::wire;
@@ -55,10 +56,11 @@ pub async fn why(what: Why, out: &mut (impl Write + ?Sized)) -> Result<Answer, F
 pub async fn answer(what: &Why) -> Result<wire::Why, Failure> {
     let Why { subject, source, since, until, all, format: _, fail_on: _ } = what;
     let span = found::Span { since: *since, until: *until };
-    // Before the records: what the daemon has made until then is among them, or it has forgotten it.
-    let status = match source {
-        Source::Socket(path) => Some(super::status::ask(path).await?),
-        Source::Journal(_) | Source::Tape(_) | Source::Fleet(..) => None,
+    let asked = source.daemons().await?;
+    // Before the records: what a daemon has made until then is among them, or it has forgotten it.
+    let statuses = match &asked {
+        Some(daemons) => statuses(daemons).await?,
+        None => Vec::new(),
     };
     let mut subject = subject.clone();
     let mut found = read::read(source, &subject, span).await?;
@@ -67,9 +69,9 @@ pub async fn answer(what: &Why) -> Result<wire::Why, Failure> {
         found = read::read(source, &subject, span).await?;
     }
     let name = subject.settle(found.gathered.namespaces())?;
-    let unknown = doubt::doubts(&found, status.as_ref(), &name, source, span);
+    let unknown = doubt::doubts(&found, &statuses, &name, source, span);
     let (mut troubles, hidden) = found.gathered.troubles(*all);
-    mend::mend(source, &mut troubles).await?;
+    mend::mend(asked.as_ref(), &mut troubles).await;
     Ok(wire::Why {
         version: wire::VERSION.into(),
         subject: name,
@@ -81,4 +83,13 @@ pub async fn answer(what: &Why) -> Result<wire::Why, Failure> {
         troubles,
         unknown,
     })
+}
+
+/// Of those that answer: of several nodes the records name who does not.
+async fn statuses(daemons: &Daemons) -> Result<Vec<wire::Status>, Failure> {
+    let lines = daemons.statuses().await.into_iter();
+    if let Daemons::Nodes(_) = daemons {
+        return lines.flatten().map(|line| daemons::read(&line)).collect();
+    }
+    lines.map(|line| daemons::read(&line?)).collect()
 }

@@ -23,7 +23,7 @@ pub use encode::Origin;
 pub use line::{Garbage, Line, Loss, Text, head, read, write};
 pub use record::{Candidate, Drop, Evidence, Leg, Party, Record, Revised, Server};
 pub use request::{Backlog, Observe, Refusal, Request};
-pub use status::{EventCount, Facts, Hook, Memory, Records, Status};
+pub use status::{EventCount, Facts, Hook, KubernetesEvents, Memory, Records, Status};
 pub use why::{Doubt, Example, Trouble, Why};
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 //! Objects are reduced where they are decoded: what no rule needs (environment, arguments of the application, all
 //! annotations but the listed ones) is never kept, so neither a tape nor a memory dump can hold it.
 
+pub mod event;
 pub mod file;
 pub mod fleet;
 pub mod lower;

@@ -2,7 +2,6 @@
 
 use crate::kubectl::Kubectl;
 use serde_json::Value;
-use std::path::Path;
 
 pub(crate) struct Installed<'k> {
     kubectl: &'k Kubectl<'k>,
@@ -12,9 +11,11 @@ pub(crate) struct Installed<'k> {
 const READINGS: u32 = 80;
 
 impl<'k> Installed<'k> {
-    pub(crate) fn by(kubectl: &'k Kubectl<'k>, kustomization: &Path) -> Self {
-        kubectl.says(&["apply", "-k", kustomization.to_str().unwrap()]);
-        kubectl.says(&["rollout", "status", "--namespace=mesh-tracer", "daemonset/mesh-tracer", "--timeout=120s"]);
+    /// Word for word as a page shows it.
+    pub(crate) fn by(kubectl: &'k Kubectl<'k>, commands: &[String]) -> Self {
+        for command in commands {
+            kubectl.types(command);
+        }
         Self { kubectl }
     }
 

@@ -4,9 +4,10 @@ use aya::programs::loaded_programs;
 use rustix::process::Pid;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tracer_lab::cluster::Cluster;
@@ -91,8 +92,47 @@ impl<'c> Kubectl<'c> {
         Running(self.as_plugin(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
     }
 
+    /// A command as a person types it into a shell at the top of the checkout.
+    pub(crate) fn types(&self, line: &str) {
+        let kubectl = self.as_plugin(&[]);
+        let mut shell = Command::new("sh");
+        let program = Path::new(kubectl.get_program()).parent().unwrap().to_path_buf();
+        for (name, value) in kubectl.get_envs() {
+            if let Some(value) = value {
+                shell.env(name, value);
+            }
+        }
+        let path = format!("{}:{}:/usr/bin:/bin", program.display(), self.plugins().display());
+        shell
+            .args(["-ec", line])
+            .env("PATH", path)
+            .env("IMAGE", "localhost/mesh-tracer:0.1.0")
+            .current_dir(crate::here(".."));
+        let output = shell.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{line}: {said}");
+    }
+
+    /// An overlay, with the image that is on the nodes.
+    pub(crate) fn overlay(&self, name: &str) -> PathBuf {
+        let folder = self.0.folder().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let up = "../".repeat(folder.canonicalize().unwrap().components().count() - 1);
+        let overlays = crate::here("../manifests/overlays").canonicalize().unwrap();
+        let text = format!(
+            "resources: [{up}{}/{name}]\nimages: [{{name: mesh-tracer, newName: localhost/mesh-tracer, newTag: 0.1.0}}]\n",
+            overlays.display().to_string().trim_start_matches('/')
+        );
+        fs::write(folder.join("kustomization.yaml"), text).unwrap();
+        folder
+    }
+
+    fn plugins(&self) -> PathBuf {
+        self.0.folder().join("plugins")
+    }
+
     fn as_plugin(&self, args: &[&str]) -> Command {
-        let plugins = self.0.folder().join("plugins");
+        let plugins = self.plugins();
         fs::create_dir_all(&plugins).unwrap();
         let plugin = plugins.join("kubectl-mesh_tracer");
         if !plugin.exists() {
@@ -111,6 +151,11 @@ impl<'c> Kubectl<'c> {
 
 impl Running {
     pub(crate) fn first_line(mut self) -> String {
+        self.line()
+    }
+
+    /// One line, while it goes on.
+    pub(crate) fn line(&mut self) -> String {
         BufReader::new(self.0.stdout.take().unwrap()).lines().next().unwrap().unwrap()
     }
 
@@ -152,12 +197,29 @@ pub(crate) fn probes() -> Vec<String> {
     names.filter(|name| ["first_bytes", "inet_sock_set"].iter().any(|ours| name.starts_with(ours))).collect()
 }
 
+/// The commands that a page shows below a heading.
+pub(crate) fn shown(page: &str, heading: &str) -> Vec<String> {
+    let text = fs::read_to_string(crate::here("..").join(page)).unwrap();
+    let below = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("{page} has no {heading}")).1;
+    let block = below.split("```\n").nth(1).unwrap_or_else(|| panic!("{heading} shows nothing"));
+    block.lines().map(str::to_owned).collect()
+}
+
 /// One request, and all of the answer.
 pub(crate) fn get(address: &str, path: &str) -> String {
+    let mut answer = String::new();
+    asked(address, path).read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// One request, and an answer that has no end.
+pub(crate) fn streamed(address: &str, path: &str) -> Lines<BufReader<TcpStream>> {
+    BufReader::new(asked(address, path)).lines()
+}
+
+fn asked(address: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    stream
 }

@@ -10,6 +10,7 @@ use installed::Installed;
 use kubectl::Kubectl;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tracer_lab::cluster::{Cluster, Options};
@@ -38,11 +39,14 @@ async fn it_is_installed_it_traces_it_is_upgraded_and_it_leaves_nothing() {
     // Where Istio is: roles are bound in its namespace. And where we shall be: a dry run makes no namespace.
     kubectl.says(&["create", "namespace", "istio-system"]);
     kubectl.says(&["apply", "-f", here("../manifests/base/namespace.yaml").to_str().unwrap()]);
-    for overlay in ["base", "overlays/ambient", "overlays/local"] {
+    for overlay in ["base", "overlays/ambient", "overlays/events", "overlays/local"] {
         let overlay = here(&format!("../manifests/{overlay}"));
         kubectl.says(&["apply", "-k", overlay.to_str().unwrap(), "--dry-run=server", "--validate=strict"]);
     }
-    let installed = Installed::by(&kubectl, &here("../manifests/overlays/local"));
+    let [install @ .., uninstall] = &kubectl::shown("README.md", "Install it")[..] else {
+        panic!("README installs nothing")
+    };
+    let installed = Installed::by(&kubectl, install);
     it_may_do_no_more_than_it_must(&kubectl, &installed);
 
     kubectl.says(&["apply", "-f", here("tests/cluster/apps.yaml").to_str().unwrap()]);
@@ -58,12 +62,30 @@ async fn it_is_installed_it_traces_it_is_upgraded_and_it_leaves_nothing() {
     what_happens_now_is_followed_on_every_node(&kubectl, &first, &second);
     what_cannot_be_reached_is_named(&kubectl, &first);
 
+    a_flow_of_another_node_is_explained_from_here(&kubectl, &first, &second);
+    the_page_shows_every_node(&kubectl);
     an_upgrade_while_calls_run_is_told(&kubectl, &first, &second);
+    what_keeps_being_rejected_is_described(&kubectl, &first, &second);
 
-    kubectl.says(&["delete", "-k", here("../manifests/overlays/local").to_str().unwrap(), "--timeout=120s"]);
+    kubectl.types(uninstall);
+    nothing_is_left(&kubectl);
+    as_an_operator_installs_and_uninstalls_it(&kubectl);
+    nothing_is_left(&kubectl);
+}
+
+fn nothing_is_left(kubectl: &Kubectl<'_>) {
     assert_eq!(kubectl.says(&["get", "namespace", "mesh-tracer", "--ignore-not-found"]), "");
     assert!(kubectl::daemons().is_empty(), "no process is left");
     assert_eq!(kubectl::probes(), Vec::<String>::new(), "no probe is left");
+}
+
+/// The way with a registry of one's own, word for word.
+fn as_an_operator_installs_and_uninstalls_it(kubectl: &Kubectl<'_>) {
+    let shown = kubectl::shown("docs/install.md", "Install, upgrade, uninstall");
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    for line in &shown {
+        kubectl.types(line);
+    }
 }
 
 /// Capabilities, root file system, Secrets: each is tried.
@@ -177,6 +199,61 @@ fn what_cannot_be_reached_is_named(kubectl: &Kubectl<'_>, first: &kubectl::Pod) 
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("node node2 is missing: ") && said.contains("no answer"), "{said}");
     assert!(json.lines().count() > 0 && said.contains(" shown"), "{said}");
+}
+
+/// `why` asks every node what it saw, what it lacks, and how to mend it; `explain` the one that saw the flow.
+fn a_flow_of_another_node_is_explained_from_here(kubectl: &Kubectl<'_>, first: &kubectl::Pod, second: &kubectl::Pod) {
+    // Nobody listens there.
+    kubectl.call(first, &format!("http://{}:9999/", second.ip));
+    let subject = format!("demo/{}", second.name);
+    let (status, json, said) = kubectl.plugin(&["why", "-A", &subject, "--output=json"]);
+    let why: Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{status:?} {json}{said}"));
+    let troubles = why["troubles"].as_array().unwrap();
+    let refused = troubles.iter().find(|trouble| trouble["to"].as_str().unwrap().ends_with(":9999"));
+    let refused = refused.unwrap_or_else(|| panic!("{why:#}"));
+    assert_eq!(refused["class"], "rejected", "{refused}");
+    assert!(!refused["patch_unknown"].as_str().unwrap_or_default().contains("recording"), "{refused}");
+    let id = refused["examples"][0]["id"].as_str().unwrap();
+    assert!(id.starts_with("node1-"), "{refused}");
+    let (status, answer, said) = kubectl.plugin(&["explain", id, "--kube", "--output=json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{status:?} {answer}{said}"));
+    assert_eq!([&answer["class"], &answer["reason"]], [&refused["class"], &refused["reason"]], "{answer}");
+    let (status, _, said) = kubectl.plugin(&["explain", "node9-1-1", "--kube"]);
+    assert!(status == Some(2) && said.contains("of no node that has a daemon now"), "{said}");
+}
+
+/// Flows of both nodes in one browser, and what each daemon says of itself.
+fn the_page_shows_every_node(kubectl: &Kubectl<'_>) {
+    let mut page = kubectl.following(&["page", "-A"]);
+    let url = page.line();
+    let (address, path) = url.trim_end().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let status = kubectl::get(address, &format!("/{path}status"));
+    assert!(status.contains(r#""node":"node1""#) && status.contains(r#""node":"node2""#), "{status}");
+    let mut flows = kubectl::streamed(address, &format!("/{path}flows"));
+    let mut nodes = BTreeSet::new();
+    while nodes.len() < 2 {
+        let line = flows.next().expect("flows of both nodes").unwrap();
+        if let Ok(record) = serde_json::from_str::<Value>(&line) {
+            nodes.extend(record["node"].as_str().map(str::to_owned));
+        }
+    }
+}
+
+/// `kubectl describe pod` shows it, with what to do, where the overlay asks for it.
+fn what_keeps_being_rejected_is_described(kubectl: &Kubectl<'_>, from: &kubectl::Pod, to: &kubectl::Pod) {
+    kubectl.says(&["apply", "-k", kubectl.overlay("events").to_str().unwrap()]);
+    kubectl.says(&["rollout", "status", "--namespace=mesh-tracer", "daemonset/mesh-tracer", "--timeout=120s"]);
+    for _ in 0..5 {
+        kubectl.call(from, &format!("http://{}:9999/", to.ip));
+    }
+    let described = || kubectl.says(&["describe", "pod", "--namespace=demo", &to.name]);
+    let is_told = |text: &String| text.contains("mesh-tracer") && text.contains(&format!("{}:9999", to.name));
+    let told = (0..80).map(|_| described()).find(is_told).unwrap_or_else(described);
+    let event = told.lines().find(|line| line.contains(":9999")).unwrap_or_else(|| panic!("{told}"));
+    assert!(event.contains("Warning") && event.contains("demo/web"), "{event}");
+    let tracer = kubectl.pod("mesh-tracer", "mesh-tracer", 1);
+    let status = kubectl.exec(&tracer, &["/mesh-tracer", "status"]);
+    assert!(status.contains("Kubernetes Events: 1 written, 0 not\n"), "{status}");
 }
 
 /// Of the old daemon what it knew is written, and the new one accounts for every event.

@@ -35,7 +35,7 @@ pub(crate) async fn allow(server: &ApiServer) {
     for name in [NAMESPACE, "istio-system"] {
         server.admin().apply(&namespace(name)).await.unwrap();
     }
-    let rbac = Rbac { namespace: NAMESPACE.to_owned(), istio: IstioInstallation::default() };
+    let rbac = Rbac { namespace: NAMESPACE.to_owned(), istio: IstioInstallation::default(), events: false };
     for object in documents(&rbac.manifest()).unwrap() {
         server.admin().apply(&object).await.unwrap();
     }

@@ -10,6 +10,7 @@ mod credentials;
 mod daemon;
 mod definitions;
 mod equality;
+mod events;
 mod explain;
 mod manifests;
 mod objects;

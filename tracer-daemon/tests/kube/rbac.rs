@@ -17,7 +17,7 @@ type Grant = (String, String, String, String);
 #[test]
 fn the_manifest_is_what_the_watches_say_of_themselves() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/base/rbac.yaml");
-    let rbac = Rbac { namespace: "mesh-tracer".to_owned(), istio: IstioInstallation::default() };
+    let rbac = Rbac { namespace: "mesh-tracer".to_owned(), istio: IstioInstallation::default(), events: false };
     let wanted = rbac.manifest();
     assert_eq!(
         fs::read_to_string(shipped).unwrap(),
@@ -29,7 +29,7 @@ fn the_manifest_is_what_the_watches_say_of_themselves() {
 #[test]
 fn each_revision_has_its_config_map_and_istio_its_namespace() {
     let istio = IstioInstallation { namespace: "mesh".to_owned(), revisions: vec!["default".into(), "canary".into()] };
-    let manifest = Rbac { namespace: "tools".to_owned(), istio }.manifest();
+    let manifest = Rbac { namespace: "tools".to_owned(), istio, events: false }.manifest();
     assert!(manifest.contains("resourceNames: [istio, istio-canary]"), "{manifest}");
     assert!(manifest.contains("kind: Role\nmetadata:\n  name: mesh-tracer\n  namespace: mesh\n"), "{manifest}");
     assert!(manifest.contains("  name: mesh-tracer\n  namespace: tools\n"), "{manifest}");

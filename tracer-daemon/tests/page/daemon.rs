@@ -80,7 +80,11 @@ pub(crate) fn command(socket: &Path, args: &[&str]) -> Command {
 
 impl Page {
     pub(crate) fn open(daemon: &Daemon) -> Self {
-        let mut child = command(&daemon.socket(), &[]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(&mut command(&daemon.socket(), &[]))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         let url = url.trim_end().to_owned();

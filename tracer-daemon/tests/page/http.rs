@@ -1,9 +1,10 @@
 //! What is served, to whom, and what becomes of a stream that nobody reads.
 
 use crate::daemon::{Daemon, MARK, Page, command};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -83,6 +84,27 @@ fn flows_come_as_the_daemon_tells_them_and_the_end_has_its_reason() {
     let told = |what: &str| lines.iter().position(|line| *line == what).unwrap();
     assert!(told("one") < told("two") && told("two") < told("three"), "{answer}");
     assert!(answer.contains(r#"{"error":"the daemon has ended"}"#), "{answer}");
+}
+
+/// Looked at after the fact: nobody can be asked any more, and the stream has no end that a browser would take up again.
+#[test]
+fn a_recording_is_shown_without_a_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("flows.jsonl");
+    std::fs::write(&journal, "one\ntwo\n").unwrap();
+    let page = Page::of(Command::new(env!("CARGO_BIN_EXE_mesh-tracer")).args(["page", "--journal"]).arg(&journal));
+    let mut stream = TcpStream::connect(page.address).unwrap();
+    write!(stream, "GET {}flows HTTP/1.1\r\nhost: localhost\r\n\r\n", page.secret()).unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    for line in ["one", "two"] {
+        assert!(lines.any(|said| said == line));
+    }
+    std::fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"three\n").unwrap();
+    assert!(lines.any(|said| said == "three"), "it is followed while it grows");
+    let status = get(&page, &format!("{}status", page.secret()));
+    assert!(status.starts_with("HTTP/1.1 200") && status.ends_with("\r\n\r\n"), "{status}");
+    let explain = get(&page, &format!("{}explain/n1-1-1", page.secret()));
+    assert!(explain.starts_with("HTTP/1.1 502") && explain.contains("a recording holds no facts"), "{explain}");
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn status() -> Status {
         untracked_sockets: 0,
         facts: Vec::new(),
         records: Records::default(),
+        kubernetes_events: None,
         memory: Memory::default(),
     }
 }

@@ -2,12 +2,12 @@
 //! node that cannot be reached is named, and the others go on.
 
 use super::super::Failure;
-use super::super::socket;
+use super::super::daemons::{Nodes, PATIENCE, silent};
 use super::live::{Asked, Live};
 use super::merge::Merge;
 use super::next::{End, Next, Said};
-use crate::source::cluster::fleet::{Fleet as Daemons, FleetError, Member, Session};
-use crate::source::cluster::watch::{ConnectError, Target};
+use crate::source::cluster::fleet::Member;
+use crate::source::cluster::watch::Target;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,8 +20,6 @@ use tracing::warn;
 const LINES: usize = 1024;
 /// A live report waits for one round at least, and for two at most, for that of the other end: a verdict takes so long.
 const ROUND: Duration = Duration::from_millis(1500);
-/// A node that has not answered after so long is not waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(in crate::command) struct Fleet {
@@ -48,16 +46,16 @@ enum Told {
 
 impl Fleet {
     pub(super) async fn open(target: &Target, namespace: &str, asked: Asked) -> Result<Self, Failure> {
-        let daemons = Daemons::open(target, namespace.to_owned()).await.map_err(failure)?;
-        let members = daemons.members().await.map_err(failure)?;
+        let nodes = Nodes::open(target, namespace).await?;
+        let members = nodes.members().to_vec();
         // Who asks for nothing that was recorded is told no end of it.
         let behind = members.iter().filter(|_| asked.recorded).map(|member| member.node.clone()).collect();
-        let daemons = Arc::new(daemons);
+        let nodes = Arc::new(nodes);
         let (to, told) = channel(LINES);
         for member in members {
-            let (daemons, to) = (Arc::clone(&daemons), to.clone());
+            let (nodes, to) = (Arc::clone(&nodes), to.clone());
             tokio::spawn(async move {
-                let heard = hear(&daemons, &member, asked, &to).await;
+                let heard = hear(&nodes, &member, asked, &to).await;
                 let last = heard.map_or_else(Told::Failed, |()| Told::Over);
                 // Whoever asked may have seen enough.
                 let _ = to.send((member.node, last)).await;
@@ -131,21 +129,18 @@ impl Fleet {
 }
 
 /// Hands on all that one daemon says, to its end.
-async fn hear(daemons: &Daemons, member: &Member, asked: Asked, to: &Sender<(String, Told)>) -> Result<(), String> {
+async fn hear(nodes: &Nodes, member: &Member, asked: Asked, to: &Sender<(String, Told)>) -> Result<(), String> {
     let words = |error: &dyn Display| error.to_string();
-    let reached = async {
-        let Session { to, from, held } = daemons.reach(member).await.map_err(|error| words(&error))?;
-        let lines = socket::ask_over(from, to, &asked.request()).await.map_err(|error| words(&error))?;
-        Ok::<_, String>((Live::new(lines, asked), held))
-    };
-    let reached = tokio::time::timeout(PATIENCE, reached).await;
-    let silent = |_| format!("its daemon gives no answer within {PATIENCE:?}");
-    let (mut live, mut held) = reached.map_err(silent)??;
+    let (lines, mut held) = nodes.ask(member, &asked.request()).await?;
+    let mut live = Live::new(lines, asked);
     let mut behind = asked.recorded;
     loop {
         // What was recorded is there to be told; of what comes nobody knows when.
-        let next =
-            if behind { tokio::time::timeout(PATIENCE, live.next()).await.map_err(silent)? } else { live.next().await };
+        let next = if behind {
+            tokio::time::timeout(PATIENCE, live.next()).await.map_err(|_| silent())?
+        } else {
+            live.next().await
+        };
         let told = match next.map_err(|failure| words(&failure))? {
             Next::Line(line, said) => Told::Line(Box::new((line, said))),
             Next::CaughtUp => {
@@ -161,12 +156,5 @@ async fn hear(daemons: &Daemons, member: &Member, asked: Asked, to: &Sender<(Str
         if to.send((member.node.clone(), told)).await.is_err() {
             return Ok(());
         }
-    }
-}
-
-fn failure(error: FleetError) -> Failure {
-    match error {
-        FleetError::Connect(ConnectError::Target(_)) => Failure::input(error),
-        _ => Failure::unreached(error),
     }
 }

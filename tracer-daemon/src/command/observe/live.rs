@@ -55,6 +55,11 @@ impl Asked {
         Self { follow: false, recorded: true }
     }
 
+    /// What it remembers, and whatever comes then.
+    pub(in crate::command) fn remembered_and_new() -> Self {
+        Self { follow: true, recorded: true }
+    }
+
     pub(super) fn request(self) -> Request {
         let backlog = if self.recorded { Backlog::All } else { Backlog::None };
         Request::Observe(wire::Observe { backlog, follow: self.follow })

@@ -1,77 +1,88 @@
-//! The socket's lines on their way to a browser, as they are. What lies between is bounded: a browser that takes nothing
-//! makes us take nothing of the daemon, which skips records and says how many, and drops us in the end.
+//! Lines on their way to a browser, as they are. What lies between is bounded: a browser that takes nothing makes us take
+//! nothing of the daemon, which skips records and says how many, and drops us in the end.
 
-use crate::command::socket::{self, Lined};
-use crate::command::{Failure, observe};
-use crate::sink::wire::{self, Backlog, Line, Observe, Refusal, Request};
+use crate::command::Failure;
+use crate::command::observe::{Asked, End, Next, Source, Stream};
+use crate::sink::wire::Refusal;
 use futures_util::FutureExt;
 use hyper::body::{Body, Bytes, Frame};
 use std::convert::Infallible;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tracing::warn;
 
-/// Pieces between the socket and the browser.
+/// Pieces between the source and the browser.
 const WAITING: usize = 8;
 /// Bytes of a piece, about.
 const PIECE: usize = 64 << 10;
 
-/// The body of a response that ends when the daemon does.
+/// The body of a response that ends when the daemon does, and for a recording when nobody looks any more.
 #[derive(Debug)]
 pub(super) struct Relay {
     pieces: Receiver<Bytes>,
 }
 
 /// What is remembered, and what follows it.
-pub(super) async fn relay(path: &Path) -> Result<Relay, Failure> {
-    let lines = socket::ask(path, &Request::Observe(Observe { backlog: Backlog::All, follow: true })).await?;
+pub(super) async fn relay(source: &Source) -> Result<Relay, Failure> {
+    let lines = Stream::open(source, Asked::remembered_and_new()).await?;
     let (sender, pieces) = channel(WAITING);
-    tokio::spawn(pass_on(lines, sender));
+    let is_recorded = matches!(source, Source::Journal(_) | Source::Tape(_));
+    tokio::spawn(async move {
+        let end = pass_on(lines, &sender).await;
+        if is_recorded {
+            // A browser that is told of an end would ask for all of it again.
+            match end {
+                Some(Ok(End::Whole)) | None => {}
+                Some(Ok(end)) => warn!("{end}"),
+                Some(Err(failure)) => warn!("{failure}"),
+            }
+            sender.closed().await;
+            return;
+        }
+        let Some(end) = end else { return };
+        let error = match end {
+            Ok(End::Whole) => "the daemon has ended".to_owned(),
+            Ok(end) => end.to_string(),
+            Err(failure) => failure.to_string(),
+        };
+        // An error says that nobody looks any more.
+        let _ = sender.send(Bytes::copy_from_slice(Refusal { error }.line().as_bytes())).await;
+    });
     Ok(Relay { pieces })
 }
 
-async fn pass_on(mut lines: Lined, pieces: Sender<Bytes>) {
-    let mut ended = false;
-    let last = loop {
+/// How it ended; `None`: nobody looks any more.
+async fn pass_on(mut lines: Stream, pieces: &Sender<Bytes>) -> Option<Result<End, Failure>> {
+    loop {
         let mut next = tokio::select! {
-            line = lines.next() => line,
-            // Nobody looks any more.
-            () = pieces.closed() => return,
+            next = lines.next() => next,
+            () = pieces.closed() => return None,
         };
         let mut piece = String::new();
         let end = loop {
             match next {
-                Ok(Some(line)) => {
-                    ended = is_mark(&line);
+                Ok(Next::Line(line, _)) => {
                     piece.push_str(&line);
                     piece.push('\n');
                 }
-                Ok(None) if ended => break Some("the daemon has ended".to_owned()),
-                Ok(None) => break Some(observe::End::Dropped.to_string()),
-                Err(failure) => break Some(failure.to_string()),
+                Ok(Next::CaughtUp) => {}
+                Ok(Next::End(end)) => break Some(Ok(end)),
+                Err(failure) => break Some(Err(failure)),
             }
             // All that is there already goes in one piece.
             match (piece.len() < PIECE).then(|| lines.next().now_or_never()).flatten() {
-                Some(line) => next = line,
+                Some(more) => next = more,
                 None => break None,
             }
         };
         if !piece.is_empty() && pieces.send(piece.into()).await.is_err() {
-            return;
+            return None;
         }
-        if let Some(why) = end {
-            break why;
+        if end.is_some() {
+            return end;
         }
-    };
-    let refusal = Refusal { error: last };
-    // An error says that nobody looks any more.
-    let _ = pieces.send(Bytes::copy_from_slice(refusal.line().as_bytes())).await;
-}
-
-/// Zeros mark the end of what is remembered, and the end of the stream. They are told apart from records by their length.
-fn is_mark(line: &str) -> bool {
-    line.len() < 300 && matches!(wire::read(line), Ok(Line::Lost(loss)) if loss.is_none())
+    }
 }
 
 impl Body for Relay {

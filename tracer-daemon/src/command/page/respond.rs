@@ -3,17 +3,21 @@
 use super::assets::asset;
 use super::guard::Guard;
 use super::relay::{Relay, relay};
-use crate::command::{Failure, socket};
-use crate::sink::wire::{Refusal, Request as Asked};
+use crate::command::Failure;
+use crate::command::daemons::Daemons;
+use crate::command::observe::Source;
+use crate::sink::wire::Refusal;
+use anyhow::anyhow;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use std::path::PathBuf;
 
 #[derive(Debug)]
 pub(super) struct Site {
-    pub(super) socket: PathBuf,
+    pub(super) source: Source,
+    /// Nobody, where flows were recorded.
+    pub(super) daemons: Option<Daemons>,
     pub(super) guard: Guard,
 }
 
@@ -43,18 +47,31 @@ impl Site {
             return whole(StatusCode::OK, kind, content);
         }
         match (path, path.strip_prefix("explain/")) {
-            ("flows", _) => match relay(&self.socket).await {
+            ("flows", _) => match relay(&self.source).await {
                 Ok(lines) => answer(StatusCode::OK, LINES, Either::Right(lines)),
                 Err(failure) => failed(&failure),
             },
-            ("status", _) => self.once(&Asked::Status).await,
-            (_, Some(id)) if is_id(id) => self.once(&Asked::Explain(id.to_owned())).await,
+            ("status", _) => self.status().await,
+            (_, Some(id)) if is_id(id) => self.explain(id).await,
             _ => whole(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "there is nothing here\n"),
         }
     }
 
-    async fn once(&self, asked: &Asked) -> Response<Body> {
-        match socket::ask_once(&self.socket, asked).await {
+    /// A line each: what a daemon says of itself, or why it does not.
+    async fn status(&self) -> Response<Body> {
+        let Some(daemons) = &self.daemons else { return whole(StatusCode::OK, LINES, "") };
+        let lines = daemons.statuses().await.into_iter().map(|status| match status {
+            Ok(line) => line + "\n",
+            Err(failure) => refusal(&failure),
+        });
+        whole(StatusCode::OK, LINES, lines.collect::<String>())
+    }
+
+    async fn explain(&self, id: &str) -> Response<Body> {
+        let Some(daemons) = &self.daemons else {
+            return failed(&Failure::input(anyhow!("a recording holds no facts to explain a flow by")));
+        };
+        match daemons.explain(id).await {
             Ok(line) => whole(StatusCode::OK, JSON, line),
             Err(failure) => failed(&failure),
         }
@@ -67,8 +84,11 @@ fn is_id(id: &str) -> bool {
 }
 
 fn failed(failure: &Failure) -> Response<Body> {
-    let refusal = Refusal { error: failure.to_string() };
-    whole(StatusCode::BAD_GATEWAY, JSON, refusal.line().to_string())
+    whole(StatusCode::BAD_GATEWAY, JSON, refusal(failure))
+}
+
+fn refusal(failure: &Failure) -> String {
+    Refusal { error: failure.to_string() }.line().to_string()
 }
 
 fn whole(status: StatusCode, kind: &'static str, content: impl Into<Bytes>) -> Response<Body> {

@@ -127,9 +127,7 @@ impl<'s> Search<'s> {
         let named = self.needles.iter().any(|needle| needle.find(rest).is_some());
         if named || (rest.len() < NOTICE && self.lost.find(rest).is_some()) {
             self.read(line, unfinished, found);
-        } else if line.last() == Some(&b'}') {
-            found.records += 1;
-        } else if !unfinished {
+        } else if line.last() != Some(&b'}') && !unfinished {
             found.garbage += 1;
         }
         Some(date)

@@ -7,18 +7,27 @@ use super::found::{Found, Span};
 use crate::sink::wire::{Doubt, Facts, Hook, Status};
 use jiff::Timestamp;
 
-pub(super) fn doubts(found: &Found, status: Option<&Status>, subject: &str, source: &Source, span: Span) -> Vec<Doubt> {
+/// `statuses`: of the daemons that answered; none where flows were recorded.
+pub(super) fn doubts(found: &Found, statuses: &[Status], subject: &str, source: &Source, span: Span) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    doubts.extend(never_seen(found, subject));
-    doubts.extend(window(found, status, source, span));
+    doubts.extend(never_seen(found, subject, source));
     doubts.extend(losses(found));
-    match status {
-        Some(status) => doubts.extend(degraded(status)),
-        None => doubts.push(doubt(
+    for status in statuses {
+        let mut its: Vec<Doubt> = forgotten(found, status, span).into_iter().chain(degraded(status)).collect();
+        if statuses.len() > 1 {
+            for doubt in &mut its {
+                doubt.says = format!("node {}: {}", status.node, doubt.says);
+            }
+        }
+        doubts.extend(its);
+    }
+    if let Source::Journal(_) | Source::Tape(_) = source {
+        doubts.extend(ends(found, source, span));
+        doubts.push(doubt(
             "status",
             "a recording does not say whether every hook was on and how old the facts were: of a daemon that runs, \
              `mesh-tracer status` does",
-        )),
+        ));
     }
     doubts
 }
@@ -27,40 +36,46 @@ fn doubt(code: &'static str, says: impl Into<String>) -> Doubt {
     Doubt { code: code.into(), says: says.into() }
 }
 
-fn never_seen(found: &Found, subject: &str) -> Option<Doubt> {
+fn never_seen(found: &Found, subject: &str, source: &Source) -> Option<Doubt> {
+    let here = match source {
+        Source::Fleet(..) => "",
+        _ => ", or its node is not this one (-A asks every node)",
+    };
     (found.gathered.flows() == 0).then(|| {
         doubt(
             "never-seen",
             format!(
-                "no pod, workload or Service {subject} called or was called: nothing was dialled, the name is another \
-                 (`mesh-tracer observe` shows those that were seen), or its node is not this one"
+                "no pod, workload or Service {subject} called or was called: nothing was dialled, or the name is another \
+                 (`mesh-tracer observe` shows those that were seen){here}"
             ),
         )
     })
 }
 
-/// Where what is kept begins after what is asked for.
-fn window(found: &Found, status: Option<&Status>, source: &Source, span: Span) -> Option<Doubt> {
-    let Span { since, until } = span;
+/// Where what a daemon remembers begins after what is asked for.
+fn forgotten(found: &Found, status: &Status, Span { since, .. }: Span) -> Option<Doubt> {
+    let kept = found.kept.get(&status.node);
+    let records = kept.map_or(0, |kept| kept.records);
+    let forgotten = records < status.records.made;
+    let begins = if forgotten { kept?.oldest } else { status.started };
+    if begins <= since {
+        return None;
+    }
+    let text = if forgotten {
+        format!(
+            "the daemon remembers its last {records} records, and they begin at {}: one that runs with --journal FILE \
+             keeps more, for `why --journal FILE`",
+            clock(begins)
+        )
+    } else {
+        format!("the daemon was started at {}: what was before is not known", clock(begins))
+    };
+    Some(doubt("window", text))
+}
+
+/// Where a recording begins and ends.
+fn ends(found: &Found, source: &Source, Span { since, until }: Span) -> Option<Doubt> {
     let text = match (source, found.oldest, found.newest) {
-        (Source::Socket(_), oldest, _) => {
-            let status = status?;
-            let forgotten = found.records < status.records.made;
-            let begins = if forgotten { oldest? } else { status.started };
-            if begins <= since {
-                return None;
-            }
-            if forgotten {
-                format!(
-                    "the daemon remembers its last {} records, and they begin at {}: one that runs with --journal FILE \
-                     keeps more, for `why --journal FILE`",
-                    found.records,
-                    clock(begins)
-                )
-            } else {
-                format!("the daemon was started at {}: what was before is not known", clock(begins))
-            }
-        }
         (_, _, None) => "nothing is recorded there".to_owned(),
         (_, _, Some(newest)) if newest < since => format!(
             "the recording ends at {}, before the time that is asked for: --since {:.0} shows its end",

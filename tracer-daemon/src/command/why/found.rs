@@ -4,6 +4,8 @@ use super::gather::Gathered;
 use super::subject::Subject;
 use crate::sink::wire::{self, Garbage, Line, Loss, Record};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tracer_engine::net::Name;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -11,11 +13,18 @@ pub(super) struct Span {
     pub(super) until: Timestamp,
 }
 
+/// Records of anybody.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) records: u64,
+    pub(super) oldest: Timestamp,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) gathered: Gathered,
-    /// Records of anybody that are kept here, as far as they were read.
-    pub(super) records: u64,
+    /// What is kept of each node, as far as it was read.
+    pub(super) kept: BTreeMap<Name, Kept>,
     /// Date of the first and of the last line, as far as they were read.
     pub(super) oldest: Option<Timestamp>,
     pub(super) newest: Option<Timestamp>,
@@ -43,7 +52,13 @@ impl Found {
     }
 
     pub(super) fn record(&mut self, record: &Record, subject: &Subject, span: Span) {
-        self.records += 1;
+        let time = record.time;
+        if let Some(kept) = self.kept.get_mut(&record.node) {
+            kept.records += 1;
+            kept.oldest = kept.oldest.min(time);
+        } else {
+            self.kept.insert(Name::clone(&record.node), Kept { records: 1, oldest: time });
+        }
         if self.date(record.time, span) {
             self.gathered.take(subject, record);
         }

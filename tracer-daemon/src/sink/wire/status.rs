@@ -25,6 +25,9 @@ pub struct Status {
     pub untracked_sockets: u64,
     pub facts: Vec<Facts>,
     pub records: Records,
+    /// `null` before the first one; only where `--events` asks for them.
+    #[serde(default)]
+    pub kubernetes_events: Option<KubernetesEvents>,
     pub memory: Memory,
 }
 
@@ -80,6 +83,14 @@ pub struct Records {
     pub readers_dropped: u64,
     /// Records that readers were too slow for, all together.
     pub readers_skipped: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct KubernetesEvents {
+    pub written: u64,
+    pub failed: u64,
+    /// Why the last one was not written, and what to do; `null` where it was.
+    pub why: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -27,10 +27,11 @@ pub use pace::Pace;
 pub use pulse::Pulse;
 pub use resource::PodScope;
 pub use rules::Rbac;
+pub(super) use rules::Rule;
 pub use state::State;
 pub use target::{Target, TargetError};
 pub use told::{Told, Watched};
-pub(super) use trouble::why;
+pub(super) use trouble::{Trouble, TroubleKind, why};
 
 use super::IstioInstallation;
 use super::object::ObjectKind;

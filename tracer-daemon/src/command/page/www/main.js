@@ -21,7 +21,8 @@ const list = new List($("list"), $("rows"), (flow) => open(flow));
 const asked = { view: "flows", q: "", flow: "" };
 let passes = compile("");
 let shown = [];
-let status = null;
+/** What each daemon says of itself. */
+let statuses = [];
 let redraw = null;
 
 function read() {
@@ -100,7 +101,7 @@ function count() {
   const hidden = flows.kept.length - shown.length;
   $("count").textContent = `${spelled(shown.length)} flows${hidden > 0 ? `, ${spelled(hidden)} others do not pass the filter` : ""}`;
   const trouble = unknown();
-  $("state").textContent = flows.connected && trouble.length === 0 ? `live${status ? `, ${status.node}` : ""}` : trouble[0] ?? flows.said;
+  $("state").textContent = flows.connected && trouble.length === 0 ? ["live", ...statuses.map((status) => status.node)].join(", ") : trouble[0] ?? flows.said;
   $("state").title = trouble.join("\n");
   $("state").classList.toggle("trouble", trouble.length > 0);
   const by = {};
@@ -118,7 +119,17 @@ function unknown() {
   if (flows.lost.records > 0) says.push(`${flows.lost.records} records were lost on their way here`);
   if (flows.lost.events > 0) says.push(`${flows.lost.events} kernel events were lost: flows may be missing or told with doubts`);
   if (flows.skipped > 0) says.push(`${flows.skipped} lines could not be read`);
-  if (status === null) return says;
+  for (const status of statuses) {
+    const of = statuses.length > 1 ? `node ${status.node}: ` : "";
+    says.push(...missing(status).map((text) => of + text));
+  }
+  return says;
+}
+
+/** What one daemon lacks. */
+function missing(status) {
+  if (status.error) return [status.error];
+  const says = [];
   if (!status.ready) says.push(`the daemon waits for ${status.waiting_for.join(", ")}`);
   for (const hook of status.hooks) if (!hook.attached) says.push(`hook ${hook.name} is off: ${hook.off_because ?? "no reason given"}`);
   for (const facts of status.facts) {
@@ -131,10 +142,10 @@ function unknown() {
 async function watchStatus() {
   try {
     const answer = await fetch("status");
-    const said = await answer.json();
-    status = said.error ? null : said;
+    const lines = (await answer.text()).split("\n");
+    statuses = lines.filter((line) => line !== "").map((line) => JSON.parse(line));
   } catch {
-    status = null;
+    statuses = [];
   }
   count();
   setTimeout(watchStatus, STATUS);

@@ -145,8 +145,7 @@ impl Connection {
     }
 }
 
-/// A credential plugin may take its time.
-/// A client with whatever credentials the target names.
+/// A client with whatever credentials the target names. A credential plugin may take its time.
 pub(in super::super) async fn client_of(target: &Target) -> Result<Client, ConnectError> {
     let config = target.config().await?;
     let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());

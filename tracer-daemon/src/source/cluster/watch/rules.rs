@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 
 /// One rule of a role, as YAML has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Rule {
+pub(in super::super) struct Rule {
     group: &'static str,
     resources: Vec<&'static str>,
     names: Vec<String>,
@@ -22,6 +22,8 @@ pub struct Rbac {
     /// Of the ServiceAccount.
     pub namespace: String,
     pub istio: IstioInstallation,
+    /// Whether Kubernetes Events may be written.
+    pub events: bool,
 }
 
 /// To list where the server has no streaming lists, to watch everywhere.
@@ -37,13 +39,18 @@ impl Rule {
             verbs: FOLLOW.to_vec(),
         }
     }
+
+    /// What `--events` asks for beyond.
+    pub(in super::super) fn events() -> Self {
+        Self { group: "events.k8s.io", resources: vec!["events"], names: Vec::new(), verbs: vec!["create", "patch"] }
+    }
 }
 
 impl Rbac {
     /// The ServiceAccount, a ClusterRole for what is watched in every namespace, and a Role for Istio's ConfigMaps, which
     /// are read by name in one.
     pub fn manifest(&self) -> String {
-        let Self { namespace, istio } = self;
+        let Self { namespace, istio, events } = self;
         let mut rules: BTreeMap<&str, Rule> = BTreeMap::new();
         for resource in Resource::all(istio, &PodScope::All).iter().filter(|resource| resource.only.is_none()) {
             let rule = Rule::of(resource);
@@ -56,7 +63,7 @@ impl Rbac {
              # the revisions of Istio; a test holds it to what is really asked of an API server.\n"
             .to_owned();
         document(&mut text, "v1", "ServiceAccount", NAME, Some(namespace), "");
-        let rules: Vec<Rule> = rules.into_values().collect();
+        let rules: Vec<Rule> = rules.into_values().chain(events.then(Rule::events)).collect();
         document(&mut text, RBAC, "ClusterRole", NAME, None, &rules_of(&rules));
         document(&mut text, RBAC, "ClusterRoleBinding", NAME, None, &binding("ClusterRole", namespace));
         let config_maps = Rule {

@@ -5,13 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Trouble {
-    pub(super) kind: TroubleKind,
-    pub(super) why: String,
+pub(in super::super) struct Trouble {
+    pub(in super::super) kind: TroubleKind,
+    pub(in super::super) why: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TroubleKind {
+pub(in super::super) enum TroubleKind {
     /// Nobody takes the connection, or it breaks.
     Unreachable,
     /// The server's certificate is not signed by the authority that we trust.
