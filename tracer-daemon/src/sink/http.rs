@@ -2,17 +2,19 @@
 //! socket; this port may be open to the cluster.
 
 mod accept;
+mod pack;
 
-use super::metrics::Exposition;
+use super::metrics::{Exposition, Format};
 use crate::lifecycle::{Ready, Stop};
 use accept::preferred;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pack::{gzip, takes_gzip};
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -124,7 +126,7 @@ pub fn protocol() -> http1::Builder {
 async fn connection(stream: TcpStream, answers: Answers) {
     let service = service_fn(move |request| {
         let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.to(&request)) }
+        async move { Ok::<_, Infallible>(answers.to(&request).await) }
     });
     let serve = protocol().serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_FOR, serve).await {
@@ -134,7 +136,7 @@ async fn connection(stream: TcpStream, answers: Answers) {
 }
 
 impl Answers {
-    fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         match request.uri().path() {
             "/metrics" | "/livez" | "/readyz" if request.method() != Method::GET => {
                 let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
@@ -142,14 +144,9 @@ impl Answers {
                 response
             }
             "/metrics" => {
-                let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-                let format = preferred(accept);
-                match self.metrics.encode(format) {
-                    Ok(body) => reply(StatusCode::OK, format.content_type(), body),
-                    Err(error) => {
-                        text(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot encode the metrics: {error}\n"))
-                    }
-                }
+                let said =
+                    |name: HeaderName| request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+                self.scrape(preferred(said(ACCEPT)), takes_gzip(said(ACCEPT_ENCODING))).await
             }
             "/livez" if (self.live)() => text(StatusCode::OK, "ok\n"),
             "/livez" => text(StatusCode::SERVICE_UNAVAILABLE, "the engine does not move\n"),
@@ -162,6 +159,30 @@ impl Answers {
     }
 }
 
+impl Answers {
+    /// On a thread of its own: ten thousand series take longer to write than the ring may wait for.
+    async fn scrape(&self, format: Format, packed: bool) -> Response<Full<Bytes>> {
+        let metrics = Arc::clone(&self.metrics);
+        let written = tokio::task::spawn_blocking(move || {
+            let body = metrics.encode(format).map_err(|error| error.to_string())?;
+            if packed { gzip(&body).map_err(|error| error.to_string()) } else { Ok(body.into_bytes()) }
+        });
+        let body = match written.await.map_err(|error| error.to_string()).flatten() {
+            Ok(body) => body,
+            Err(error) => {
+                return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot encode the metrics: {error}\n"));
+            }
+        };
+        let mut response = reply(StatusCode::OK, format.content_type(), body);
+        let headers = response.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if packed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+}
+
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { metrics: _, ready, live: _ } = self;
@@ -170,10 +191,10 @@ impl fmt::Debug for Answers {
 }
 
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    reply(status, "text/plain; charset=utf-8", body.to_owned())
+    reply(status, "text/plain; charset=utf-8", body.to_owned().into_bytes())
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+fn reply(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

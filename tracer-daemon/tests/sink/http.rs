@@ -1,6 +1,7 @@
 //! `--listen` as a scraper, a probe and somebody with a bad day see it.
 
 use crate::sample::rejected;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -66,6 +67,46 @@ async fn the_format_follows_the_accept_header() {
             .await;
     assert!(open.contains("content-type: application/openmetrics-text; version=1.0.0"), "{open}");
     assert!(open.trim_end().ends_with("# EOF"));
+}
+
+#[tokio::test]
+async fn a_scrape_is_packed_for_who_takes_it_packed() {
+    let served = served().await;
+    let plain = get(served.address, "/metrics", "").await;
+    let (head, body) = plain.split_once("\r\n\r\n").unwrap();
+    assert!(!head.contains("content-encoding") && head.contains("vary: accept, accept-encoding"), "{head}");
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nhost: n1\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(String::from_utf8_lossy(&answer[..end]).contains("content-encoding: gzip"));
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&answer[end..]).read_to_string(&mut unpacked).unwrap();
+    let names =
+        |text: &str| text.lines().filter(|line| line.starts_with("# TYPE")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(names(&unpacked), names(body));
+    assert!(answer.len() - end < body.len() / 4, "{} of {}", answer.len() - end, body.len());
+}
+
+/// What a proxy before us might read otherwise than we do ends the connection, and nothing that is smuggled is answered.
+#[tokio::test]
+async fn a_request_within_a_request_is_not_answered() {
+    let served = served().await;
+    let smuggled = "GET /readyz HTTP/1.1\r\nhost: n1\r\n\r\n";
+    for head in [
+        format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", smuggled.len()),
+        "content-length: 0\r\ncontent-length: 44\r\n".to_owned(),
+        "transfer-encoding: chunked, identity\r\n".to_owned(),
+        "transfer-encoding : chunked\r\n".to_owned(),
+        "content-length: +3\r\n".to_owned(),
+    ] {
+        let request =
+            format!("POST /metrics HTTP/1.1\r\nhost: n1\r\n{head}connection: close\r\n\r\n0\r\n\r\n{smuggled}");
+        let answer = ask(served.address, &request).await;
+        assert!(answer.matches("HTTP/1.1").count() <= 1 && !answer.contains("waiting for"), "{head}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -322,3 +322,18 @@ fn drops_are_counted_by_who_sent_them_and_overflows_by_whose_queue_it_is() {
     let queue = [r#"destination_workload="es""#, r#"destination_workload_namespace="search""#];
     assert_eq!(sample(&text, "meshtracer_listen_overflows_total", &queue), Some(2.0));
 }
+
+/// A kernel, or who names a workload otherwise than Kubernetes lets them, may say anything.
+#[test]
+fn a_label_value_with_quotes_and_newlines_stays_within_its_line() {
+    let (mut recorder, _, exposition) = registered(100);
+    let mut flow = rejected();
+    flow.client.who = pod("shop", "odd-0", "o\"dd\nmeshtracer_flows_total{} 7\\");
+    recorder.record(&Record::Flow(Box::new(flow)));
+    for format in [Format::Classic, Format::OpenMetrics] {
+        let text = exposition.encode(format).unwrap();
+        let told: Vec<_> = text.lines().filter(|line| line.starts_with("meshtracer_flows_total")).collect();
+        let [line] = &told[..] else { panic!("{told:?}") };
+        assert!(line.contains(r#"source_workload="o\"dd\nmeshtracer_flows_total{} 7\\""#), "{line}");
+    }
+}
