@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use tracer_daemon::cli::Cli;
 
 fn tracer(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
@@ -77,6 +79,28 @@ fn the_examples_parse() {
         let output = tracer(&words).current_dir(dir.path()).output().unwrap();
         assert!(!stderr(&output).contains("Usage:"), "{example}: {}", stderr(&output));
     }
+}
+
+/// Run they are elsewhere, most by the cluster's test.
+#[test]
+fn what_the_pages_show_parses() {
+    let mut shown = 0;
+    for page in ["README.md", "docs/install.md", "docs/oncall.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page)).unwrap();
+        for block in text.split("```\n").skip(1).step_by(2) {
+            for line in block.lines() {
+                let line = line.trim_start_matches("$ ").trim_start_matches("kubectl ");
+                let Some(line) = line.strip_prefix("mesh-tracer ") else { continue };
+                let words = line.split(" #").next().unwrap().split('|').next().unwrap().split_whitespace();
+                let words: Vec<_> = ["mesh-tracer"].into_iter().chain(words).map(Into::into).collect();
+                if let Err(error) = Cli::parse_all(words) {
+                    panic!("{page}: {line}: {error}");
+                }
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 20, "{shown}");
 }
 
 /// kubectl looks for a program of this name on the PATH, and runs it with what comes after its own.

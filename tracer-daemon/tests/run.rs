@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion with a line number")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -362,6 +363,31 @@ fn a_second_daemon_on_the_same_socket_says_so() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("already running"));
     assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"), "the first one is untouched");
     assert!(daemon.path("flows.sock").exists());
+}
+
+/// Two DaemonSets on one node: both tell all of it, and one that leaves takes nothing of the other's with it.
+#[test]
+fn two_daemons_on_one_node_do_not_disturb_each_other() {
+    let first = Daemon::start(&[]);
+    let second = Daemon::of(Pods { net: first.pods.net }, &[]);
+    first.pods.calls(20);
+    let stopped = |daemon: Daemon| {
+        let (status, _, log, dir) = daemon.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+        let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
+        let handshakes = journal.lines().filter(|line| line.contains(r#""pod":"callee""#)).map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["handshake"].as_str().unwrap().to_owned()
+        });
+        handshakes.collect::<BTreeSet<_>>()
+    };
+    let pods = Pods { net: first.pods.net };
+    let of_second = stopped(second);
+    assert_eq!(of_second.len(), 20);
+    pods.calls(20);
+    let of_first = stopped(first);
+    assert!(of_first.is_superset(&of_second), "of one connection both tell the same handshake");
+    assert_eq!(of_first.len(), 40, "its probes are still there");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use aya::programs::loaded_programs;
 use rustix::process::Pid;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
@@ -94,23 +95,30 @@ impl<'c> Kubectl<'c> {
 
     /// A command as a person types it into a shell at the top of the checkout.
     pub(crate) fn types(&self, line: &str) {
-        let kubectl = self.as_plugin(&[]);
         let mut shell = Command::new("sh");
-        let program = Path::new(kubectl.get_program()).parent().unwrap().to_path_buf();
-        for (name, value) in kubectl.get_envs() {
-            if let Some(value) = value {
-                shell.env(name, value);
-            }
-        }
-        let path = format!("{}:{}:/usr/bin:/bin", program.display(), self.plugins().display());
-        shell
-            .args(["-ec", line])
-            .env("PATH", path)
-            .env("IMAGE", "localhost/mesh-tracer:0.1.0")
-            .current_dir(crate::here(".."));
-        let output = shell.output().unwrap();
+        shell.args(["-ec", line]).env("IMAGE", "localhost/mesh-tracer:0.1.0").current_dir(crate::here(".."));
+        let output = self.beside(&mut shell).output().unwrap();
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success(), "{line}: {said}");
+    }
+
+    /// With kubectl, its plugin and mesh-tracer on the PATH, and this cluster for both.
+    pub(crate) fn beside<'s>(&self, shell: &'s mut Command) -> &'s mut Command {
+        let kubectl = self.as_plugin(&[]);
+        for (name, value) in kubectl.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let folder = |program: &OsStr| Path::new(program).parent().unwrap().display().to_string();
+        let [kubectl, ours] = [kubectl.get_program(), OsStr::new(env!("CARGO_BIN_EXE_mesh-tracer"))].map(folder);
+        shell.env("PATH", format!("{kubectl}:{ours}:{}:/usr/sbin:/usr/bin:/sbin:/bin", self.plugins().display()))
+    }
+
+    /// Goes with the cluster.
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.folder()
     }
 
     /// An overlay, with the image that is on the nodes.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::figures::{Bound, Figure, Report};
-use super::ground::{Ground, cpu_time, seconds, settled};
+use super::ground::{Ground, cpu_time, pause, seconds, settled};
 use crate::processes::Tracer;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -102,6 +102,8 @@ fn first_bytes(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+const STOP: Bound = Bound::AtMost(2000.0);
+
 /// A rate that a busy node has, for a while: nothing may be lost.
 fn steady(ground: &Ground, report: &mut Report) -> Result<()> {
     eprintln!("{STEADY_RATE} connections/s for {} s", STEADY.as_secs());
@@ -117,7 +119,25 @@ fn steady(ground: &Ground, report: &mut Report) -> Result<()> {
     report.hold("events lost in it", "", Figure::new([lost(&status) as f64]), Bound::AtMost(0.0));
     report.add("daemon in it, of a core", "%", Figure::new([used / wall * 100.0]));
     report.add("RssAnon after it", "MB", Figure::new([tracer.rss_anon()? as f64 / 1e6]));
+    report.hold("SIGTERM to exit, beside the same storm", "ms", Figure::new([stop(ground, tracer, &rate)?]), STOP);
     Ok(())
+}
+
+/// Milliseconds.
+fn stop(ground: &Ground, tracer: Tracer, rate: &str) -> Result<f64> {
+    let connections = (STEADY_RATE * 3).to_string();
+    thread::scope(|scope| {
+        let storm = scope.spawn(|| ground.work(&["storm", "--connections", &connections, "--rate", rate]));
+        pause();
+        pause();
+        let took = shell::stopwatch();
+        drop(tracer);
+        let took = took() * 1e3;
+        match storm.join() {
+            Ok(done) => done.map(|_| took),
+            Err(_) => bail!("the storm's thread panicked"),
+        }
+    })
 }
 
 /// What it takes to start, and to do nothing.
