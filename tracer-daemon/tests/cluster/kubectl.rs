@@ -209,8 +209,11 @@ pub(crate) fn probes() -> Vec<String> {
 pub(crate) fn shown(page: &str, heading: &str) -> Vec<String> {
     let text = fs::read_to_string(crate::here("..").join(page)).unwrap();
     let below = text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("{page} has no {heading}")).1;
-    let block = below.split("```\n").nth(1).unwrap_or_else(|| panic!("{heading} shows nothing"));
-    block.lines().map(str::to_owned).collect()
+    let section = below.split("\n## ").next().unwrap_or_default();
+    let lines = section.split("```\n").skip(1).step_by(2).flat_map(str::lines);
+    let is_typed =
+        |line: &&str| ["cargo ", "kubectl ", "ln ", "mesh-tracer "].iter().any(|word| line.starts_with(word));
+    lines.filter(is_typed).map(str::to_owned).collect()
 }
 
 /// One request, and all of the answer.

@@ -2,6 +2,7 @@
 //! word, but for the names of pods and flows.
 
 use crate::kubectl::{Kubectl, Pod, shown};
+use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
@@ -36,13 +37,14 @@ pub(crate) fn are_as_they_say(kubectl: &Kubectl<'_>, first: &Pod, second: &Pod) 
     let on_call = ["First", "Then"].into_iter().flat_map(|heading| commands("docs/oncall.md", heading));
     let mut script = PRELUDE.to_owned();
     for run in &runs {
-        script += &format!("say '{run}'\n{run} >out 2>log & P=$!\nuntil_says 'INFO ready' log\nkill $P\nwait $P\n");
+        write!(script, "say '{run}'\n{run} >out 2>log & P=$!\nuntil_says 'INFO ready' log\nkill $P\nwait $P\n")
+            .unwrap();
     }
     // Whoever is asked from here on; a rejected call gives it something to tell.
     let daemon = &runs[0];
-    script += &format!("{daemon} >flows 2>log & D=$!\nuntil_says 'INFO ready' log\n");
+    writeln!(script, "{daemon} >flows 2>log & D=$!\nuntil_says 'INFO ready' log").unwrap();
     script += &names.rejected_call();
-    script += &format!("until_says '\"pod\":\"{}\"' flows\n", second.name);
+    writeln!(script, "until_says '\"pod\":\"{}\"' flows", second.name).unwrap();
     for ask in asks.into_iter().chain(on_call) {
         script += &names.typed(&ask);
     }
@@ -80,14 +82,15 @@ impl Names<'_> {
             typed += &line.replace("FLOW_ID", "$ID");
         } else if line.contains("observe -f") {
             // It shows what happens from now on.
-            typed += &format!("{line} >out & P=$!\n");
-            typed += &format!("for _ in $(seq 100); do\n{}[ -s out ] && break\ndone\n", self.rejected_call());
+            writeln!(typed, "{line} >out & P=$!").unwrap();
+            let call = self.rejected_call();
+            writeln!(typed, "for _ in $(seq 100); do\n{call}[ -s out ] && break\ndone").unwrap();
             typed += "until_says REJECTED out\nkill -INT $P\nwait $P";
         } else if line.contains("mesh-tracer page") {
-            typed += &format!("{line} >out & P=$!\nuntil_says http://127.0.0.1 out\nkill -INT $P\nwait $P");
+            write!(typed, "{line} >out & P=$!\nuntil_says http://127.0.0.1 out\nkill -INT $P\nwait $P").unwrap();
         } else if line.contains(" check") || line.contains(" status") {
             // Degraded is an answer: no Istio is installed here.
-            typed += &format!("{{ {}; }} || [ $? = 1 ]", line);
+            write!(typed, "{{ {line}; }} || [ $? = 1 ]").unwrap();
         } else {
             typed += &line;
         }
