@@ -227,3 +227,28 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Most of them the suite runs itself; that there are no others is what this sees to.
+    #[test]
+    fn what_the_pages_show_of_it_parses() {
+        let root = Workspace::this().root().to_owned();
+        let mut shown = 0;
+        for page in ["README.md", "CONTRIBUTING.md", "docs/performance.md", "docs/install.md"] {
+            let text = fs::read_to_string(root.join(page)).expect("the page");
+            let lines = text.split("```\n").skip(1).step_by(2).flat_map(str::lines);
+            for line in lines.filter_map(|line| line.strip_prefix("cargo xtask ")) {
+                let words = line.split('#').next().unwrap_or_default().split_whitespace();
+                if let Err(error) = Args::try_parse_from(["xtask"].into_iter().chain(words)) {
+                    panic!("{page}: {line}: {error}");
+                }
+                shown += 1;
+            }
+        }
+        assert!(shown > 12, "{shown}");
+    }
+}

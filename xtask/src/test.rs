@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::cluster;
+use crate::demo;
 use crate::fuzz;
 use crate::setup::{self, Part, Series};
 use crate::shell;
@@ -36,6 +37,7 @@ pub(crate) fn all(workspace: &Workspace, full: bool) -> Tally {
         Err(error) => tally += failed("build of the test programs", &error),
     }
     tally += fuzzed(workspace, full, &mut left_out);
+    tally += demos(workspace, full, &mut left_out);
     println!("all of it took {:.0} s", took());
     match left_out {
         0 => {}
@@ -91,6 +93,26 @@ fn fuzzed(workspace: &Workspace, full: bool, left_out: &mut usize) -> Tally {
     }
     println!("\n-- fuzz");
     fuzz::all(workspace, FUZZED, None).unwrap_or_else(|error| failed("fuzz", &error))
+}
+
+/// What README begins with, by a file's facts and by an API server's.
+fn demos(workspace: &Workspace, full: bool, left_out: &mut usize) -> Tally {
+    const BOTH: [bool; 2] = [false, true];
+    if !full {
+        *left_out += BOTH.len();
+        return Tally::default();
+    }
+    let mut tally = Tally::default();
+    for kube in BOTH {
+        let what = if kube { "demo --kube" } else { "demo" };
+        println!("\n-- {what}");
+        tally += match demo::demo(workspace, false, kube) {
+            Ok(true) => Tally { passed: 1, failed: 0 },
+            Ok(false) => failed(what, &anyhow::anyhow!("not every verdict is the expected one")),
+            Err(error) => failed(what, &error),
+        };
+    }
+    tally
 }
 
 /// What could not run did not pass.
