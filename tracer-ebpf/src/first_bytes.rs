@@ -1,6 +1,6 @@
 //! cgroup_skb on the root of cgroup2: the first payload of each direction of each socket.
 //!
-//! `bpf_skb_load_bytes` is the only safe reader: what is sent lies in page fragments, and reading past the linear head
+//! `bpf_skb_load_bytes` is the only safe reader of payload: what is sent lies in page fragments, and reading past the linear head
 //! by any other means yields unrelated kernel memory. Both programs always let the packet pass.
 
 use aya_ebpf::EbpfContext;
@@ -97,7 +97,7 @@ fn for_listener(ctx: &SkBuffContext) {
     early::keep(ctx);
 }
 
-/// Runs for every packet of every followed socket: after the first payload it is one compare.
+/// Runs for every packet of a followed socket that may have payload: after the first one it is one compare.
 #[inline(always)]
 fn read(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
     let index = (direction & 1) as usize;

@@ -1,4 +1,4 @@
-//! Copying a segment's payload into a record: by `bpf_skb_load_bytes`, the only safe reader (see `first_bytes`).
+//! Copying a segment's payload into a record: by `bpf_skb_load_bytes`, its only safe reader (see `first_bytes`).
 
 use core::ffi::c_void;
 

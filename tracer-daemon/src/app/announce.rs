@@ -3,11 +3,11 @@
 use super::watch::Watch;
 use crate::clock::Epoch;
 use crate::sink::announce::{About, Announcement, Announcer};
-use crate::source::cluster::event::{ClusterWarning, EventWriter, Regarding};
+use crate::source::cluster::event::{ClusterWarning, EventError, EventWriter, Regarding};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tracer_engine::record::FlowRecord;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// Announcements that may wait for the API server; the announcer makes no more at once.
 const WAITING: usize = 32;
@@ -49,7 +49,13 @@ impl Writing {
     pub(super) async fn run(mut self) {
         let mut said = None;
         while let Some(announcement) = self.from.recv().await {
-            let written = self.writer.write(&warning(announcement)).await.map_err(|error| error.to_string());
+            let written = match self.writer.write(&warning(announcement)).await {
+                Err(EventError::Gone(what)) => {
+                    debug!("no Kubernetes Event: {what} is gone");
+                    continue;
+                }
+                written => written.map_err(|error| error.to_string()),
+            };
             if let Err(why) = &written
                 && said.as_ref() != Some(why)
             {

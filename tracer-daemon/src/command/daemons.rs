@@ -9,6 +9,8 @@ use anyhow::{Context, anyhow};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How often a node whose daemon is gone is looked at.
+const AGAIN: Duration = Duration::from_secs(2);
 /// A node that has not answered after so long is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -17,7 +19,7 @@ pub(super) enum Daemons {
     Nodes(Box<Nodes>),
 }
 
-/// A daemon on each node, by the names that were there when it was asked for them.
+/// A daemon on each node, and the pods that they were when this was opened.
 pub(super) struct Nodes {
     fleet: Fleet,
     members: Vec<Member>,
@@ -38,8 +40,9 @@ impl Daemons {
         match self {
             Self::Local(path) => socket::ask_once(path, &request).await,
             Self::Nodes(nodes) => {
-                let member = nodes.of_flow(id)?;
-                nodes.ask_once(member, &request).await.map_err(|why| missing(member, &why))
+                // Who is there now: a daemon may have been replaced since.
+                let members = nodes.fleet.members().await.map_err(failure)?;
+                nodes.ask_once(&of_flow(members, id)?, &request).await
             }
         }
     }
@@ -48,13 +51,13 @@ impl Daemons {
     pub(super) async fn statuses(&self) -> Vec<Result<String, Failure>> {
         match self {
             Self::Local(path) => vec![socket::ask_once(path, &Request::Status).await],
-            Self::Nodes(nodes) => {
-                let each = nodes.members.iter().map(async |member| {
-                    let asked = nodes.ask_once(member, &Request::Status).await;
-                    asked.map_err(|why| missing(member, &why))
-                });
-                futures_util::future::join_all(each).await
-            }
+            Self::Nodes(nodes) => match nodes.fleet.members().await {
+                Ok(members) => {
+                    let each = members.iter().map(|member| nodes.ask_once(member, &Request::Status));
+                    futures_util::future::join_all(each).await
+                }
+                Err(error) => vec![Err(failure(error))],
+            },
         }
     }
 }
@@ -71,6 +74,18 @@ impl Nodes {
         &self.members
     }
 
+    /// The daemon of this node, once there is one that runs.
+    pub(super) async fn next_on(&self, node: &str) -> Member {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            // An API server that does not answer is one more thing to wait for.
+            let members = self.fleet.members().await.unwrap_or_default();
+            if let Some(member) = members.into_iter().find(|member| member.node == node) {
+                return member;
+            }
+        }
+    }
+
     /// Its answer, which lasts for as long as what is held.
     pub(super) async fn ask(&self, member: &Member, request: &Request) -> Result<(Lined, Held), String> {
         let reached = async {
@@ -81,23 +96,32 @@ impl Nodes {
         tokio::time::timeout(PATIENCE, reached).await.map_err(|_| silent())?
     }
 
-    async fn ask_once(&self, member: &Member, request: &Request) -> Result<String, String> {
-        let (mut lines, mut held) = self.ask(member, request).await?;
-        let next = tokio::time::timeout(PATIENCE, lines.next()).await.map_err(|_| silent())?;
-        match next.map_err(|failure| failure.to_string())? {
+    async fn ask_once(&self, member: &Member, request: &Request) -> Result<String, Failure> {
+        let (mut lines, mut held) = self.ask(member, request).await.map_err(|why| missing(member, &why))?;
+        let next = tokio::time::timeout(PATIENCE, lines.next()).await.map_err(|_| missing(member, &silent()))?;
+        // A daemon that refuses is there.
+        match next? {
             Some(line) => Ok(line),
-            None => Err(held.last_words().await),
+            None => match held.last_words().await {
+                said if said.is_empty() => Err(missing(member, "its daemon closed without an answer")),
+                said => Err(missing(member, &said)),
+            },
         }
     }
+}
 
-    /// A flow's id begins with its node's name, and one name may begin another.
-    fn of_flow(&self, id: &str) -> Result<&Member, Failure> {
-        let of = |member: &&Member| id.strip_prefix(&*member.node).is_some_and(|rest| rest.starts_with('-'));
-        let member = self.members.iter().filter(of).max_by_key(|member| member.node.len());
-        member.ok_or_else(|| {
-            Failure::input(anyhow!("flow {id} is of no node that has a daemon now: ids are in `observe -A -o json`"))
-        })
-    }
+/// A flow's id begins with its node's name, and one name may begin another.
+fn of_flow(members: Vec<Member>, id: &str) -> Result<Member, Failure> {
+    let of = |member: &Member| id.strip_prefix(&*member.node).is_some_and(|rest| rest.starts_with('-'));
+    let member = members.into_iter().filter(of).max_by_key(|member| member.node.len());
+    member.ok_or_else(|| {
+        Failure::input(anyhow!("flow {id} is of no node that has a daemon now: ids are in `observe -A -o json`"))
+    })
+}
+
+/// Whoever could be asked is gone: what is left was recorded.
+pub(super) fn nobody() -> Failure {
+    Failure::input(anyhow!("a recording holds no facts to explain a flow by"))
 }
 
 pub(super) fn silent() -> String {

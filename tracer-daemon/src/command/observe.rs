@@ -15,6 +15,7 @@ mod wide;
 pub(super) use compact::pair;
 pub(super) use filter::ends;
 pub use filter::{Filter, Filters, PodName, Test, WorkloadName};
+pub(super) use fleet::Kept;
 pub(super) use live::Asked;
 pub use next::End;
 pub(super) use next::Next;

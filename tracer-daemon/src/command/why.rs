@@ -85,11 +85,11 @@ pub async fn answer(what: &Why) -> Result<wire::Why, Failure> {
     })
 }
 
-/// Of those that answer: of several nodes the records name who does not.
-async fn statuses(daemons: &Daemons) -> Result<Vec<wire::Status>, Failure> {
-    let lines = daemons.statuses().await.into_iter();
-    if let Daemons::Nodes(_) = daemons {
-        return lines.flatten().map(|line| daemons::read(&line)).collect();
+/// Of the one that there is, or there is no answer; of every node, or why it gives none.
+async fn statuses(daemons: &Daemons) -> Result<Vec<Result<wire::Status, String>>, Failure> {
+    let each = daemons.statuses().await.into_iter().map(|line| daemons::read(&line?));
+    match daemons {
+        Daemons::Local(_) => each.map(|status| status.map(Ok)).collect(),
+        Daemons::Nodes(_) => Ok(each.map(|status| status.map_err(|failure| failure.to_string())).collect()),
     }
-    lines.map(|line| daemons::read(&line?)).collect()
 }

@@ -111,7 +111,8 @@ impl Announcer {
         self.budget -= 1;
         repeated.told = Some(at);
         let Repeated { first, last, count, told: _ } = *repeated;
-        let series = format!("{key:?}");
+        // Where it begins anew it is another one, whose count begins anew.
+        let series = format!("{key:?} {}", first.0);
         let Key { about, why: (reason, _), .. } = key;
         Some(Announcement {
             about,
@@ -145,12 +146,13 @@ impl Announcer {
         Some(Key { about, port: server.port, from, why: (reason.code(), cause) })
     }
 
-    /// A connection that came to a pod of another node is seen, and told, by the daemon there.
+    /// A connection that came to a pod of another node is seen, and told, by the daemon there. One that was dialled at a
+    /// Service may be told by both: here on the Service, there on the pod.
     fn is_told_elsewhere(&self, record: &FlowRecord) -> bool {
         let FlowRecord { reporter, server, legs, .. } = record;
         let at_its_end = legs.iter().any(|leg| matches!(leg.kind, LegKind::Inbound | LegKind::Local));
-        let is_here = matches!(&server.who, Attribution::Pod(pod) if pod.node == self.node);
-        if *reporter == Reporter::Destination || at_its_end || is_here {
+        let is_there = matches!(&server.who, Attribution::Pod(pod) if pod.node != self.node);
+        if *reporter == Reporter::Destination || at_its_end || !is_there {
             return false;
         }
         let by_proxy = legs.iter().any(|leg| matches!(leg.kind, LegKind::Capture | LegKind::Upstream));

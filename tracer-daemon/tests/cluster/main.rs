@@ -255,8 +255,11 @@ fn what_keeps_being_rejected_is_described(kubectl: &Kubectl<'_>, from: &kubectl:
     let event = told.lines().find(|line| line.contains(":9999")).unwrap_or_else(|| panic!("{told}"));
     assert!(event.contains("Warning") && event.contains("demo/web"), "{event}");
     let tracer = kubectl.pod("mesh-tracer", "mesh-tracer", 1);
-    let status = kubectl.exec(&tracer, &["/mesh-tracer", "status"]);
-    assert!(status.contains("Kubernetes Events: 1 written, 0 not\n"), "{status}");
+    // Nobody's socket was there to see a refused call, so whoever calls tells of it: here, below one kernel, both nodes.
+    let status = || kubectl.exec(&tracer, &["/mesh-tracer", "status"]);
+    let is_written = |text: &String| text.contains("Kubernetes Events: ");
+    let told = (0..80).map(|_| status()).find(is_written).unwrap_or_else(status);
+    assert!(told.contains("Kubernetes Events: 1 written, 0 not\n"), "{told}");
 }
 
 /// Of the old daemon what it knew is written, and the new one accounts for every event.

@@ -75,14 +75,22 @@ async fn what_is_written_again_is_one_event_on_the_pod_that_was_called() {
     assert_eq!(event["series"]["lastObservedTime"], "2026-11-26T04:10:00.500000Z", "{event}");
     assert!(event["message"].as_str().unwrap().ends_with("and what to do."), "{event}");
 
+    // Another pod of that name has an Event of its own: describe asks by uid.
+    server.admin().delete(&pod("told", "web-0", "10.8.0.1")).await.unwrap();
+    let again = server.admin().post("/api/v1/namespaces/told/pods", &pod("told", "web-0", "10.8.0.3")).await.unwrap();
+    writer.write(&warning("told", Regarding::Pod, 41)).await.unwrap();
+    let uid = again["metadata"]["uid"].as_str().unwrap();
+    let events = described(server, "told", uid).await;
+    let [event] = &events[..] else { panic!("{events:?}") };
+
     // The server lets go of it after an hour; a daemon that goes on makes another.
     let name = event["metadata"]["name"].as_str().unwrap();
     let of = json!({ "apiVersion": "v1", "kind": "Event", "metadata": { "name": name, "namespace": "told" } });
     server.admin().delete(&of).await.unwrap();
-    writer.write(&warning("told", Regarding::Pod, 41)).await.unwrap();
-    let events = described(server, "told", web["metadata"]["uid"].as_str().unwrap()).await;
+    writer.write(&warning("told", Regarding::Pod, 42)).await.unwrap();
+    let events = described(server, "told", uid).await;
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!(events[0]["series"]["count"], 41);
+    assert_eq!(events[0]["series"]["count"], 42);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,9 +113,11 @@ async fn a_service_has_events_too_and_what_is_gone_has_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_role_the_rule_to_add_is_named() {
     let server = shared().await;
+    server.admin().apply(&namespace("untold")).await.unwrap();
+    server.admin().post("/api/v1/namespaces/untold/pods", &pod("untold", "web-0", "10.8.0.2")).await.unwrap();
     let file = kubeconfig_of(server, &crate::cluster::account(), &server.url()).await;
     let mut writer = EventWriter::new(target(file), "n1".to_owned(), STARTED.parse().unwrap());
-    let refused = writer.write(&warning("default", Regarding::Pod, 3)).await.unwrap_err().to_string();
+    let refused = writer.write(&warning("untold", Regarding::Pod, 3)).await.unwrap_err().to_string();
     let rule = "add to a role: {apiGroups: [\"events.k8s.io\"], resources: [events], verbs: [create, patch]}";
     assert!(refused.contains("403") && refused.contains(rule), "{refused}");
 }

@@ -37,6 +37,9 @@ fn what_keeps_happening_is_told_with_its_remedy() {
 fn twice_is_no_habit_and_silence_forgets() {
     assert!(told([0, 1].map(at)).is_empty());
     assert!(told([0, 1, 700, 701].map(at)).is_empty(), "ten minutes later it begins anew");
+    let [before, after] = &told([0, 1, 2, 700, 701, 702].map(at))[..] else { panic!("told twice") };
+    assert_eq!((before.count, after.count), (3, 3));
+    assert_ne!(before.series, after.series, "no Event's count goes back");
 }
 
 #[test]
@@ -69,7 +72,6 @@ fn a_service_is_told_of_where_no_pod_is_known_and_nobody_of_whom_nothing_is() {
         move |second| {
             let mut record = at(second);
             record.server.who = who.clone();
-            record.legs.clear();
             record
         }
     };
@@ -122,6 +124,12 @@ fn a_storm_of_causes_is_bounded() {
         record.client.ip = std::net::Ipv4Addr::from(0x0a00_0000 + last).into();
         record
     };
+    let once_each = (0..2000).map(|last| from(last, 0));
+    let of_the_last = [0, 0].map(|_| from(1999, 0));
+    let of_the_first = [0, 0].map(|_| from(0, 0));
+    let notes: Vec<_> =
+        told(once_each.chain(of_the_last).chain(of_the_first)).into_iter().map(|one| one.note).collect();
+    assert!(notes.len() == 1 && notes[0].starts_with("10.0.0.0 -> "), "the first thousand are known: {notes:?}");
     let at_once = (0..100_000).flat_map(|last| [0, 0, 0].map(|second| from(last, second)));
     assert_eq!(told(at_once).len(), 25);
     let slower = (0..1000).flat_map(|last| [0, 0, 0].map(|_| from(last, u64::from(last))));

@@ -1,10 +1,11 @@
 //! An observed flow, from the daemon that saw it.
 
 use super::{Format, judged, show};
+use crate::command::daemons::nobody;
 use crate::command::observe::Source;
 use crate::command::{Answer, Failure};
 use crate::sink::wire;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use std::io::Write;
 
 /// `id` as records bear it.
@@ -16,8 +17,7 @@ pub async fn flow(
     out: &mut (impl Write + ?Sized),
 ) -> Result<Answer, Failure> {
     let daemons = source.daemons().await?;
-    let daemons = daemons.ok_or_else(|| Failure::input(anyhow!("a recording holds no facts to explain a flow by")))?;
-    let line = daemons.explain(id).await?;
+    let line = daemons.ok_or_else(nobody)?.explain(id).await?;
     let answer = wire::Answer::read(&line).context("cannot read the daemon's answer").map_err(Failure::unreached)?;
     show(&answer, format, out).and_then(|()| out.flush()).map_err(Failure::output)?;
     Ok(judged(&answer, fail_on))

@@ -6,15 +6,18 @@ use super::super::daemons::{Nodes, PATIENCE, silent};
 use super::live::{Asked, Live};
 use super::merge::Merge;
 use super::next::{End, Next, Said};
+use crate::sink::wire::Line;
 use crate::source::cluster::fleet::Member;
 use crate::source::cluster::watch::Target;
-use std::collections::{BTreeSet, VecDeque};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::warn;
+use tracer_engine::net::Name;
+use tracing::{info, warn};
 
 /// Lines between the nodes and us: each is a kB or two.
 const LINES: usize = 1024;
@@ -29,10 +32,18 @@ pub(in crate::command) struct Fleet {
     /// Nodes that have not yet told all that they had recorded.
     behind: BTreeSet<String>,
     missing: Vec<String>,
+    kept: BTreeMap<Name, Kept>,
     round: Interval,
     follow: bool,
     caught_up: bool,
     over: bool,
+}
+
+/// What a daemon remembers, of all that it has seen.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::command) struct Kept {
+    pub(in crate::command) records: u64,
+    pub(in crate::command) oldest: Timestamp,
 }
 
 /// What one node says.
@@ -55,10 +66,11 @@ impl Fleet {
         for member in members {
             let (nodes, to) = (Arc::clone(&nodes), to.clone());
             tokio::spawn(async move {
-                let heard = hear(&nodes, &member, asked, &to).await;
-                let last = heard.map_or_else(Told::Failed, |()| Told::Over);
-                // Whoever asked may have seen enough.
-                let _ = to.send((member.node, last)).await;
+                tokio::select! {
+                    () = hear_on(&nodes, member, asked, &to) => {}
+                    // Whoever asked has seen enough.
+                    () = to.closed() => {}
+                }
             });
         }
         let mut round = tokio::time::interval(ROUND);
@@ -69,11 +81,17 @@ impl Fleet {
             ready: VecDeque::new(),
             behind,
             missing: Vec::new(),
+            kept: BTreeMap::new(),
             round,
             follow: asked.follow,
             caught_up: false,
             over: false,
         })
+    }
+
+    /// By node, of both reports of a connection too: one of them is left out of what is told.
+    pub(super) fn kept(&self) -> &BTreeMap<Name, Kept> {
+        &self.kept
     }
 
     /// Cancel safe.
@@ -107,6 +125,9 @@ impl Fleet {
     fn take(&mut self, node: &str, told: Told) {
         match told {
             Told::Line(said) => {
+                if let Ok(Line::Record(record)) = &said.1 {
+                    Kept::one(&mut self.kept, &record.node, record.time);
+                }
                 self.merge.add(*said);
                 self.ready.extend(self.merge.excess());
             }
@@ -114,17 +135,45 @@ impl Fleet {
             Told::Failed(why) => {
                 self.behind.remove(node);
                 let missing = format!("node {node} is missing: {why}");
-                // Whoever follows may never come to the end.
+                // Whoever follows never comes to the end.
                 if self.follow {
                     warn!("{missing}");
+                } else {
+                    self.missing.push(missing);
                 }
-                self.missing.push(missing);
             }
         }
     }
 
     fn end(&mut self) -> End {
         if self.missing.is_empty() { End::Whole } else { End::Missing(std::mem::take(&mut self.missing)) }
+    }
+}
+
+impl Kept {
+    pub(in crate::command) fn one(all: &mut BTreeMap<Name, Self>, node: &Name, time: Timestamp) {
+        if let Some(kept) = all.get_mut(node) {
+            kept.records += 1;
+            kept.oldest = kept.oldest.min(time);
+        } else {
+            all.insert(Name::clone(node), Self { records: 1, oldest: time });
+        }
+    }
+}
+
+/// One node to the end of what it has to say; where it is followed, on through restarts of its daemon.
+async fn hear_on(nodes: &Nodes, mut member: Member, mut asked: Asked, to: &Sender<(String, Told)>) {
+    loop {
+        let heard = hear(nodes, &member, asked, to).await;
+        let last = heard.map_or_else(Told::Failed, |()| Told::Over);
+        if to.send((member.node.clone(), last)).await.is_err() || !asked.follow {
+            return;
+        }
+        let next = nodes.next_on(&member.node).await;
+        // What the daemon of another pod has recorded was never told; the same one would tell it twice.
+        asked.recorded = next.pod != member.pod;
+        member = next;
+        info!("node {}: {} is followed now", member.node, member.pod);
     }
 }
 

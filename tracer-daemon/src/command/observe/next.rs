@@ -36,7 +36,7 @@ impl fmt::Display for End {
             Self::Dropped => f.write_str(
                 "the daemon closed the stream in the middle: it died, or this reader took nothing for too long",
             ),
-            Self::Missing(nodes) => f.write_str(&nodes.join("\nmesh-tracer: ")),
+            Self::Missing(nodes) => f.write_str(&nodes.join("; ")),
             Self::Cut(cut) => cut.fmt(f),
             Self::Damaged(why) => write!(f, "{why}: what came before it is shown"),
         }

@@ -3,11 +3,13 @@
 use super::super::Failure;
 use super::super::socket;
 use super::Source;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Kept};
 use super::journal::Journal;
 use super::live::{Asked, Live};
 use super::next::Next;
 use super::tape::Tape;
+use std::collections::BTreeMap;
+use tracer_engine::net::Name;
 
 #[derive(Debug)]
 pub(in crate::command) enum Stream {
@@ -29,6 +31,14 @@ impl Stream {
             Source::Fleet(target, namespace) => {
                 Fleet::open(target, namespace, asked).await.map(|fleet| Self::Fleet(Box::new(fleet)))
             }
+        }
+    }
+
+    /// What each node's daemon remembers, as far as it was read; nothing where all of it is told.
+    pub(in crate::command) fn kept(&self) -> Option<&BTreeMap<Name, Kept>> {
+        match self {
+            Self::Fleet(fleet) => Some(fleet.kept()),
+            Self::Socket(_) | Self::Journal(_) | Self::Tape(_) => None,
         }
     }
 

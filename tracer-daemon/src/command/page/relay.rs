@@ -10,7 +10,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tracing::warn;
 
 /// Pieces between the source and the browser.
 const WAITING: usize = 8;
@@ -29,25 +28,21 @@ pub(super) async fn relay(source: &Source) -> Result<Relay, Failure> {
     let (sender, pieces) = channel(WAITING);
     let is_recorded = matches!(source, Source::Journal(_) | Source::Tape(_));
     tokio::spawn(async move {
-        let end = pass_on(lines, &sender).await;
-        if is_recorded {
-            // A browser that is told of an end would ask for all of it again.
-            match end {
-                Some(Ok(End::Whole)) | None => {}
-                Some(Ok(end)) => warn!("{end}"),
-                Some(Err(failure)) => warn!("{failure}"),
-            }
-            sender.closed().await;
-            return;
-        }
-        let Some(end) = end else { return };
-        let error = match end {
-            Ok(End::Whole) => "the daemon has ended".to_owned(),
-            Ok(end) => end.to_string(),
-            Err(failure) => failure.to_string(),
+        let error = match pass_on(lines, &sender).await {
+            None => return,
+            Some(Ok(End::Whole)) if is_recorded => None,
+            Some(Ok(End::Whole)) => Some("the daemon has ended".to_owned()),
+            Some(Ok(end)) => Some(end.to_string()),
+            Some(Err(failure)) => Some(failure.to_string()),
         };
-        // An error says that nobody looks any more.
-        let _ = sender.send(Bytes::copy_from_slice(Refusal { error }.line().as_bytes())).await;
+        if let Some(error) = error {
+            // An error says that nobody looks any more.
+            let _ = sender.send(Bytes::copy_from_slice(Refusal { error }.line().as_bytes())).await;
+        }
+        if is_recorded {
+            // A browser whose stream ends would ask for all of it again.
+            sender.closed().await;
+        }
     });
     Ok(Relay { pieces })
 }

@@ -4,10 +4,9 @@ use super::assets::asset;
 use super::guard::Guard;
 use super::relay::{Relay, relay};
 use crate::command::Failure;
-use crate::command::daemons::Daemons;
+use crate::command::daemons::{Daemons, nobody};
 use crate::command::observe::Source;
 use crate::sink::wire::Refusal;
-use anyhow::anyhow;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -68,9 +67,7 @@ impl Site {
     }
 
     async fn explain(&self, id: &str) -> Response<Body> {
-        let Some(daemons) = &self.daemons else {
-            return failed(&Failure::input(anyhow!("a recording holds no facts to explain a flow by")));
-        };
+        let Some(daemons) = &self.daemons else { return failed(&nobody()) };
         match daemons.explain(id).await {
             Ok(line) => whole(StatusCode::OK, JSON, line),
             Err(failure) => failed(&failure),

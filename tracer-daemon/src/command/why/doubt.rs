@@ -7,14 +7,27 @@ use super::found::{Found, Span};
 use crate::sink::wire::{Doubt, Facts, Hook, Status};
 use jiff::Timestamp;
 
-/// `statuses`: of the daemons that answered; none where flows were recorded.
-pub(super) fn doubts(found: &Found, statuses: &[Status], subject: &str, source: &Source, span: Span) -> Vec<Doubt> {
+/// `statuses`: of each daemon, or why it gives none; nothing where flows were recorded.
+pub(super) fn doubts(
+    found: &Found,
+    statuses: &[Result<Status, String>],
+    subject: &str,
+    source: &Source,
+    span: Span,
+) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     doubts.extend(never_seen(found, subject, source));
     doubts.extend(losses(found));
     for status in statuses {
+        let status = match status {
+            Ok(status) => status,
+            Err(why) => {
+                doubts.push(doubt("status", why.clone()));
+                continue;
+            }
+        };
         let mut its: Vec<Doubt> = forgotten(found, status, span).into_iter().chain(degraded(status)).collect();
-        if statuses.len() > 1 {
+        if let Source::Fleet(..) = source {
             for doubt in &mut its {
                 doubt.says = format!("node {}: {}", status.node, doubt.says);
             }

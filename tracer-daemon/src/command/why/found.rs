@@ -1,5 +1,6 @@
 //! What was read of the time that is meant, and what is known of what is missing in it.
 
+use super::super::observe::Kept;
 use super::gather::Gathered;
 use super::subject::Subject;
 use crate::sink::wire::{self, Garbage, Line, Loss, Record};
@@ -11,13 +12,6 @@ use tracer_engine::net::Name;
 pub(super) struct Span {
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
-}
-
-/// Records of anybody.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
-    pub(super) records: u64,
-    pub(super) oldest: Timestamp,
 }
 
 #[derive(Debug, Default)]
@@ -52,13 +46,7 @@ impl Found {
     }
 
     pub(super) fn record(&mut self, record: &Record, subject: &Subject, span: Span) {
-        let time = record.time;
-        if let Some(kept) = self.kept.get_mut(&record.node) {
-            kept.records += 1;
-            kept.oldest = kept.oldest.min(time);
-        } else {
-            self.kept.insert(Name::clone(&record.node), Kept { records: 1, oldest: time });
-        }
+        Kept::one(&mut self.kept, &record.node, record.time);
         if self.date(record.time, span) {
             self.gathered.take(subject, record);
         }

@@ -17,12 +17,16 @@ pub(super) async fn read(source: &Source, subject: &Subject, span: Span) -> Resu
         match stream.next().await? {
             Next::Line(line, said) => found.line(&line, said, subject, span),
             Next::CaughtUp => {}
-            Next::End(End::Whole) => return Ok(found),
+            Next::End(End::Whole) => break,
             Next::End(cut @ (End::Missing(_) | End::Cut(_) | End::Damaged(_))) => {
                 found.cut = Some(cut.to_string());
-                return Ok(found);
+                break;
             }
             Next::End(End::Dropped) => return Err(Failure::unreached(anyhow!("{}", End::Dropped))),
         }
     }
+    if let Some(kept) = stream.kept() {
+        found.kept.clone_from(kept);
+    }
+    Ok(found)
 }

@@ -10,6 +10,13 @@ use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::time::Duration;
+
+/// An API server that is silent for so long is not waited for: what is written next comes later anyhow.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What the API takes (`validateEvent`, pkg/apis/core/validation/events.go; a DNS subdomain).
+const INSTANCE_BYTES: usize = 128;
+const NAME_BYTES: usize = 253;
 
 /// As `kubectl describe` shows it: `From`.
 const CONTROLLER: &str = "mesh-tracer";
@@ -51,6 +58,7 @@ pub enum Regarding {
 pub enum EventError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Nobody would read it.
     #[error("{0} is gone")]
     Gone(String),
     #[error("{why}; add to a role: {rule}")]
@@ -70,9 +78,10 @@ impl EventWriter {
             Some(client) => client.clone(),
             None => self.client.insert(client_of(&self.target).await?).clone(),
         };
-        let written = self.put(&client, warning).await;
+        let silent = |_| EventError::Refused(format!("the API server gives no answer within {PATIENCE:?}"));
+        let written = tokio::time::timeout(PATIENCE, self.put(&client, warning)).await.map_err(silent).flatten();
         if matches!(written, Err(EventError::Refused(_))) {
-            // Credentials may have been renewed: they are read again next time.
+            // Credentials may have been renewed, or the connection is dead: both are begun anew next time.
             self.client = None;
         }
         written
@@ -80,7 +89,8 @@ impl EventWriter {
 
     async fn put(&self, client: &Client, warning: &ClusterWarning) -> Result<(), EventError> {
         let events: Api<Event> = Api::namespaced(client.clone(), &warning.namespace);
-        let name = self.name(warning);
+        let regarding = regarding(client, warning).await?;
+        let name = self.name(warning, regarding.uid.as_deref());
         let series = EventSeries { count: count(warning), last_observed_time: micro(warning.last) };
         let more = Patch::Merge(json!({ "series": &series }));
         match events.patch(&name, &PatchParams::default(), &more).await {
@@ -98,10 +108,10 @@ impl EventWriter {
             event_time: Some(micro(warning.first)),
             series: Some(series),
             reporting_controller: Some(CONTROLLER.to_owned()),
-            reporting_instance: Some(self.node.clone()),
+            reporting_instance: Some(within(&self.node, INSTANCE_BYTES).to_owned()),
             action: Some(ACTION.to_owned()),
             reason: Some(warning.reason.clone()),
-            regarding: Some(regarding(client, warning).await?),
+            regarding: Some(regarding),
             note: Some(warning.note.clone()),
             type_: Some("Warning".to_owned()),
             ..Event::default()
@@ -110,13 +120,15 @@ impl EventWriter {
         created.map(drop).map_err(refused)
     }
 
-    /// The same for what is the same: a second writing finds the first.
-    fn name(&self, ClusterWarning { name, series, .. }: &ClusterWarning) -> String {
-        let started = self.started.as_nanosecond().to_be_bytes();
-        let digest =
-            Sha256::new().chain_update(started).chain_update(&self.node).chain_update([0]).chain_update(series);
-        let digest = digest.finalize();
-        digest.iter().take(8).fold(format!("{name}."), |mut text, byte| {
+    /// The same for what is the same: a second writing finds the first. A pod that took another's name is another one.
+    fn name(&self, ClusterWarning { name, series, .. }: &ClusterWarning, uid: Option<&str>) -> String {
+        const DIGEST: usize = 8;
+        let mut digest = Sha256::new().chain_update(self.started.as_nanosecond().to_be_bytes());
+        for part in [&*self.node, uid.unwrap_or_default(), series] {
+            digest = digest.chain_update(part).chain_update([0]);
+        }
+        let of = within(name, NAME_BYTES - 1 - 2 * DIGEST).trim_end_matches(['.', '-']);
+        digest.finalize().iter().take(DIGEST).fold(format!("{of}."), |mut text, byte| {
             // Writing into a String cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
@@ -157,9 +169,15 @@ where
 fn refused(error: kube::Error) -> EventError {
     let Trouble { kind, why } = Trouble::from(error);
     match kind {
+        // A namespace that goes takes nothing new; no role would let it.
+        TroubleKind::Forbidden if why.contains("being terminated") => EventError::Gone(why),
         TroubleKind::Forbidden => EventError::Forbidden { why, rule: Rule::events().to_string() },
         _ => EventError::Refused(why),
     }
+}
+
+fn within(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn micro(time: Timestamp) -> MicroTime {

@@ -41,13 +41,15 @@ export class Flows {
   async stream(opened) {
     const answer = await fetch("flows");
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `HTTP ${answer.status}`);
-    opened();
     this.connected = true;
+    this.refused = null;
     this.said = "live";
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const { done, value } = await reader.read();
+      // An API server may take the question and have no node answer it.
+      if (!done) opened();
       if (done) throw new Error(this.refused ?? "the stream ended; is `mesh-tracer page` still running?");
       const lines = (rest + value).split("\n");
       rest = lines.pop();
@@ -88,6 +90,7 @@ export class Flows {
     }
     if (flow?.error) {
       this.refused = flow.error;
+      this.said = flow.error;
       return null;
     }
     if (flow?.version !== "v1" || !flow.client || !flow.server) {

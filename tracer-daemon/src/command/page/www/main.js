@@ -115,7 +115,7 @@ function count() {
 /** What keeps all this from being whole. */
 function unknown() {
   const says = [];
-  if (!flows.connected) says.push(flows.said);
+  if (!flows.connected || flows.refused) says.push(flows.said);
   if (flows.lost.records > 0) says.push(`${flows.lost.records} records were lost on their way here`);
   if (flows.lost.events > 0) says.push(`${flows.lost.events} kernel events were lost: flows may be missing or told with doubts`);
   if (flows.skipped > 0) says.push(`${flows.skipped} lines could not be read`);

@@ -67,7 +67,7 @@ pub(super) struct Runs {
 
 pub(super) fn runs(program: &Program) -> Option<Runs> {
     let fd = program.fd().ok()?.as_fd().as_raw_fd();
-    // A text of some 200 bytes, in one read: this is done every second.
+    // A text of some 200 bytes, in one read: this is done once a second and more.
     let mut info = [0; 1024];
     let length = File::open(format!("/proc/self/fdinfo/{fd}")).and_then(|mut file| file.read(&mut info)).ok()?;
     let info = str::from_utf8(&info[..length]).ok()?;
