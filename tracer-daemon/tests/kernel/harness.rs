@@ -101,7 +101,12 @@ impl Trace {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, reading).await;
-        assert!(waited.is_ok(), "never saw {what}, but:{}", self.list());
+        if waited.is_err() {
+            let counts = self.kernel.counts();
+            let closes = self.all(|change| matches!(change, SocketChange::Closed(_))).len();
+            let all = self.events.len();
+            panic!("never saw {what}, but {all} events, {closes} of them closes; {counts:?}:{}", self.list());
+        }
     }
 
     /// Detaches the probes and takes what the ring still holds.
