@@ -313,6 +313,32 @@ fn a_tape_is_judged_again() {
     }
 }
 
+/// Each by the name of whom it happened to, and by nothing else that one would have to know.
+#[test]
+fn every_rejected_story_of_the_demo_is_found_in_one_command() {
+    let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tapes/demo/expected.jsonl");
+    let mut stories = 0;
+    for line in fs::read_to_string(&journal).unwrap().lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if record["class"] != "rejected" {
+            continue;
+        }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let server = &record["server"];
+        let subject = format!("{}/{}", text(&server["namespace"]), text(&server["pod"]));
+        let shown = stdout(
+            &command(&[&subject, "--since", "2020-01-01T00:00:00Z", "--journal"]).arg(&journal).output().unwrap(),
+        );
+        let cause = record["cause"].as_str().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let named = format!("{}{cause}", text(&record["reason"]));
+        let remedy = text(&record["remedy"]);
+        let first_words = remedy.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(&named) && shown.contains(&first_words), "{subject}: {named}, {remedy}: {shown}");
+        stories += 1;
+    }
+    assert!(stories >= 9, "{stories}");
+}
+
 #[test]
 fn the_exit_status_says_what_was_asked_of_it() {
     let file = journal(&[record(&REFUSED)]);

@@ -175,7 +175,7 @@ impl Hook {
     pub(super) fn status(&self, state: HookState) -> Result<HookStatus, KernelError> {
         let Self { name, program: _, point: _, required, without } = *self;
         match state {
-            HookState::Absent { why } if required => Err(KernelError::RequiredHook { hook: name, why }),
+            HookState::Absent { why } if required => Err(KernelError::required(name, why)),
             state => Ok(HookStatus { name, required, state, without, missed: 0, run_time: Duration::ZERO }),
         }
     }
