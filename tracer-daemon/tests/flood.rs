@@ -5,12 +5,15 @@
 #[path = "kernel/harness.rs"]
 mod harness;
 
+use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 
 use harness::{Namespace, Trace, allow_files, assert_conserved};
 use tracer_daemon::source::kernel::KernelConfig;
+use tracer_engine::socket::SocketChange;
 
 #[tokio::test]
 #[ignore = "full: 5 s, and 100,000 sockets of this machine"]
@@ -18,9 +21,10 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
     const THREADS: usize = 8;
     const EACH: usize = 6_250;
     const PAIRS: usize = THREADS * EACH;
-    // Of some 100,000 sockets that wait in FIN_WAIT2 a kernel (6.18) lets one go without a change to CLOSE: perf on its own
-    // tracepoint sees it as little as the probes do.
+    // In one run of ten or so 6.18 lets one or two of the ends that dialled go from FIN_WAIT2 without telling of a change to CLOSE:
+    // perf on sock:inet_sock_set_state counts as many as the probes do.
     const UNTOLD: usize = 4;
+    const LATE: Duration = Duration::from_secs(1);
     let namespace = Namespace::new();
     let config = KernelConfig { ring_bytes: 64 << 20, ..KernelConfig::default() };
     let room = config.max_sockets as usize;
@@ -43,10 +47,17 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
         thread::scope(|threads| (0..THREADS).for_each(|_| drop(threads.spawn(hold))));
     });
     trace.until_over(2 * PAIRS - UNTOLD, 0).await;
+    // As a rule they are all there. Where some are not, the last lines tell whose they are.
+    let _ = tokio::time::timeout(LATE, trace.until_over(2 * PAIRS, 0)).await;
     trace.detach();
     assert_eq!((trace.connected().len(), trace.accepted().len()), (PAIRS, PAIRS));
     let counts = trace.kernel.counts().expect("counts");
     assert_conserved(&counts);
+    assert_eq!(counts.missed, 0, "what is not told was not skipped");
+    let closed = trace.all(|change| matches!(change, SocketChange::Closed(_)));
+    let closed: HashSet<_> = closed.into_iter().map(|event| event.socket.cookie).collect();
+    let kept: Vec<_> = trace.accepted().into_iter().filter(|event| !closed.contains(&event.socket.cookie)).collect();
+    assert!(kept.is_empty(), "only ends that dialled go untold: {kept:?}");
     assert_eq!(counts.lost(), counts.untracked, "{counts:?}");
     assert!(counts.untracked >= (2 * PAIRS - room) as u64, "{counts:?}");
 }
