@@ -197,10 +197,16 @@ fn what_cannot_be_reached_is_named(kubectl: &Kubectl<'_>, first: &kubectl::Pod) 
     let second = kubectl::daemon_of("node2");
     kill_process(second, Signal::STOP).unwrap();
     let (status, json, said) = kubectl.plugin(&["observe", "-A", "--output=json", "--ip", &first.ip]);
+    let (_, why, _) = kubectl.plugin(&["why", "-A", &format!("demo/{}", first.name), "--output=json"]);
     kill_process(second, Signal::CONT).unwrap();
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("node node2 is missing: ") && said.contains("no answer"), "{said}");
     assert!(json.lines().count() > 0 && said.contains(" shown"), "{said}");
+    let why: Value = serde_json::from_str(&why).unwrap();
+    let unknown: Vec<_> =
+        why["unknown"].as_array().unwrap().iter().map(|doubt| doubt["says"].as_str().unwrap()).collect();
+    let missing = unknown.iter().filter(|says| says.contains("node node2 is missing: "));
+    assert_eq!(missing.count(), 1, "said once: {unknown:?}");
 }
 
 /// `why` asks every node what it saw, what it lacks, and how to mend it; `explain` the one that saw the flow.

@@ -22,7 +22,10 @@ pub(super) fn doubts(
         let status = match status {
             Ok(status) => status,
             Err(why) => {
-                doubts.push(doubt("status", why.clone()));
+                // A node that told no flows either is named already.
+                if !found.cut.as_ref().is_some_and(|cut| cut.contains(why)) {
+                    doubts.push(doubt("status", why.clone()));
+                }
                 continue;
             }
         };
