@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Most of them the suite runs itself; that there are no others is what this sees to.
+    /// The suite runs most of them itself. That none has a name or a flag that is not there is what this sees to.
     #[test]
     fn what_the_pages_show_of_it_parses() {
         let root = Workspace::this().root().to_owned();

@@ -196,11 +196,16 @@ fn ip(pod: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
+    /// A few pods over and over would be answered from the processor's caches.
     #[test]
-    fn every_question_can_be_made() {
-        let ids: Vec<_> = (0..CALLS).map(|number| call(number)["id"].clone()).collect();
-        assert_eq!(ids.len(), CALLS as usize);
+    fn questions_are_about_most_pods() {
+        let calls: Vec<Value> = (0..CALLS).map(call).collect();
+        for end in ["from", "to"] {
+            let pods: BTreeSet<_> = calls.iter().map(|call| call[end].to_string()).collect();
+            assert!(pods.len() > PODS as usize / 2, "{end}: {}", pods.len());
+        }
     }
 
     #[test]

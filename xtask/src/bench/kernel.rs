@@ -102,8 +102,6 @@ fn first_bytes(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-const STOP: Bound = Bound::AtMost(2000.0);
-
 /// A rate that a busy node has, for a while: nothing may be lost.
 fn steady(ground: &Ground, report: &mut Report) -> Result<()> {
     eprintln!("{STEADY_RATE} connections/s for {} s", STEADY.as_secs());
@@ -119,12 +117,13 @@ fn steady(ground: &Ground, report: &mut Report) -> Result<()> {
     report.hold("events lost in it", "", Figure::new([lost(&status) as f64]), Bound::AtMost(0.0));
     report.add("daemon in it, of a core", "%", Figure::new([used / wall * 100.0]));
     report.add("RssAnon after it", "MB", Figure::new([tracer.rss_anon()? as f64 / 1e6]));
-    report.hold("SIGTERM to exit, beside the same storm", "ms", Figure::new([stop(ground, tracer, &rate)?]), STOP);
+    let stop = Figure::new([milliseconds_to_stop(ground, tracer, &rate)?]);
+    report.hold("SIGTERM to exit, beside the same storm", "ms", stop, Bound::AtMost(2000.0));
     Ok(())
 }
 
-/// Milliseconds.
-fn stop(ground: &Ground, tracer: Tracer, rate: &str) -> Result<f64> {
+/// From SIGTERM to exit, in the middle of a storm.
+fn milliseconds_to_stop(ground: &Ground, tracer: Tracer, rate: &str) -> Result<f64> {
     let connections = (STEADY_RATE * 3).to_string();
     thread::scope(|scope| {
         let storm = scope.spawn(|| ground.work(&["storm", "--connections", &connections, "--rate", rate]));
