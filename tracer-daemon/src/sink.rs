@@ -1,5 +1,5 @@
-//! Where records go: the journal, readers of the socket, metrics, and where asked for Kubernetes Events. No sink knows a source, and none can slow the
-//! engine: what a sink cannot take is counted and told.
+//! Where records go: the journal, readers of the socket, metrics, and, where asked for, Kubernetes Events. No sink knows a
+//! source, and none can slow the engine: what a sink cannot take is counted and told.
 
 mod told;
 
