@@ -97,6 +97,23 @@ impl ApiServer {
         until("the token is void", async || Ok(api.get("/api").await?.status == 401)).await
     }
 
+    /// Waits until it has heard from etcd of everything that is there: after many changes at once it lags behind, and
+    /// whoever asks for a list as of now is turned away with `504 Too large resource version`.
+    pub async fn catch_up(&self) -> Result<()> {
+        let admin = self.admin();
+        for path in ["/api/v1/pods", "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"] {
+            let newest = admin.get(&format!("{path}?limit=1")).await?.object()?;
+            let version = newest["metadata"]["resourceVersion"].as_str();
+            let version = version.with_context(|| format!("{path}: a list without a resourceVersion"))?;
+            // A list with a limit would be etcd's own answer.
+            let nothing = format!(
+                "{path}?labelSelector=nothing=at-all&resourceVersion={version}&resourceVersionMatch=NotOlderThan"
+            );
+            until(&nothing, async || Ok(admin.get(&nothing).await?.status == 200)).await?;
+        }
+        Ok(())
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

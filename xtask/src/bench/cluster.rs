@@ -60,6 +60,7 @@ pub(crate) fn cluster(workspace: &Workspace, pods: u32, json: Option<&Path>) -> 
 /// A daemon from its start until everything is known, and then through so many changes.
 fn one(programs: &Path, folder: &Path, server: &mut ApiServer, scope: &str, changes: u32) -> Result<Taken> {
     println!("--pods {scope}: a daemon starts, learns the cluster, and follows {changes} changes");
+    server.tell("catch-up")?;
     let took = shell::stopwatch();
     let tracer = Tracer::start(programs, folder, Facts::Kube(&server.kubeconfig), &["--pods", scope])?;
     let synced = took();

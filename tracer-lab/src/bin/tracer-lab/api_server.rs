@@ -81,6 +81,10 @@ impl ApiServerArgs {
                     server.restart().await?;
                     json!({})
                 }
+                ["catch-up"] => {
+                    server.catch_up().await?;
+                    json!({})
+                }
                 ["churn", rate, count] => churn(&server, load, rate.parse()?, count.parse()?).await?,
                 ["put", file] => json!({ "put": server.etcd().seed(read(&PathBuf::from(file))?).await? }),
                 ["delete", file] => {
@@ -89,7 +93,9 @@ impl ApiServerArgs {
                     }
                     json!({})
                 }
-                _ => bail!("{line:?}: expected bytes, kill, restart, churn RATE COUNT, put FILE or delete FILE"),
+                _ => bail!(
+                    "{line:?}: expected bytes, kill, restart, catch-up, churn RATE COUNT, put FILE or delete FILE"
+                ),
             };
             say(&said)?;
         }
