@@ -29,6 +29,16 @@ impl Usage {
     }
 }
 
+/// Gives back to the kernel what was freed and is kept for later: after a peak that does not come again.
+#[cfg(target_env = "gnu")]
+pub(crate) fn release_free_memory() {
+    // SAFETY: glibc's own function on its own heap; it takes no pointer.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn release_free_memory() {}
+
 /// The host's name: in a cluster mostly the node's too.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -6,6 +6,7 @@ use super::sinks::Sinks;
 use super::tape::Tape;
 use crate::clock::{self, Epoch};
 use crate::lifecycle::BlockReady;
+use crate::process;
 use crate::sink::Told;
 use crate::sink::wire::{Answer, Text};
 use crate::source::cluster::{Change, Listed};
@@ -98,11 +99,15 @@ impl EngineThread {
             }
             Message::Facts { changes, block } => {
                 self.learn(changes);
-                drop(block);
+                if block.is_some() {
+                    // Reading a whole cluster leaves holes everywhere.
+                    process::release_free_memory();
+                }
             }
             Message::Listed(listed) => {
                 let gone = Change::gone(&listed, self.engine.index());
                 self.learn(gone);
+                process::release_free_memory();
             }
             Message::Lost(count) => {
                 // Not now: what is due by now must not be judged before the loss is known.

@@ -22,6 +22,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::process;
 use ipnet::IpNet;
 use tracer_engine::net::Ktime;
 use tracer_engine::socket::{DropCount, KernelEvent, SocketChange};
@@ -141,7 +142,7 @@ impl Kernel {
         };
         // Reading BTF took tens of megabytes for a moment, in pieces too small for the allocator to give back by itself
         // (trap 9).
-        release_free_memory();
+        process::release_free_memory();
         Ok(kernel)
     }
 
@@ -216,12 +217,3 @@ impl Kernel {
         self.probes.detach(self.ring.nested().unwrap_or(0));
     }
 }
-
-#[cfg(target_env = "gnu")]
-fn release_free_memory() {
-    // SAFETY: glibc's own function on its own heap; it takes no pointer.
-    unsafe { libc::malloc_trim(0) };
-}
-
-#[cfg(not(target_env = "gnu"))]
-fn release_free_memory() {}
