@@ -1,7 +1,7 @@
 //! Flows between as many workloads as are wanted, every other one rejected.
 
 use std::time::Duration;
-use tracer_engine::mesh::facts::{ObjectKey, Workload, WorkloadKind};
+use tracer_engine::mesh::facts::{ObjectKey, Workload};
 use tracer_engine::net::{Ktime, Name};
 use tracer_engine::record::{
     Attribution, FlowId, FlowRecord, Mesh, Outcome, Party, PodIdentity, Reporter, Scope, SeenFrom, Traffic, Walked,
@@ -13,7 +13,7 @@ pub(crate) fn flow(number: usize) -> FlowRecord {
         let namespace: Name = format!("team-{}", number % 100).into();
         Attribution::Pod(PodIdentity {
             pod: ObjectKey { namespace, name: format!("workload-{number}-0").into() },
-            workload: Workload { kind: WorkloadKind::StatefulSet, name: format!("workload-{number}").into() },
+            workload: Workload { kind: "StatefulSet".into(), name: format!("workload-{number}").into() },
             mesh: Mesh::Sidecar,
             node: "n1".into(),
         })

@@ -108,7 +108,7 @@ impl App {
             max_series: metrics::Options::MAX_SERIES,
             started: origin.started,
             kernel: release.clone(),
-            node: Arc::clone(&origin.node),
+            node: origin.node.clone(),
         };
         let epoch = Epoch::now();
         let (tape, tape_thread) = match tape {
@@ -152,7 +152,7 @@ impl App {
         };
         let traced = Scope::first(&scope, &origin.node, &facts.known());
         let mut kernel = Kernel::load(&KernelConfig { scope: traced, ..kernel }).map_err(Failure::unreached)?;
-        let mut scope = Scope::new(&scope, Arc::clone(&origin.node));
+        let mut scope = Scope::new(&scope, origin.node.clone());
         scope.attach(kernel.scope());
         watch.hooks(kernel.hooks(), kernel.missing_fields());
         let mut open = Vec::new();

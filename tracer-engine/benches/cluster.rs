@@ -10,7 +10,7 @@ use std::time::Instant;
 use tracer_engine::mesh::facts::{
     Capture, Delta, EndpointSlice, Enrolment, Fact, InterceptionMode, Kind, Labels, Namespace, Node, ObjectKey, Pod,
     Selection, Service, ServiceKind, ServicePort, SidecarProxy, SliceEndpoint, SlicePort, TargetPort, Timestamp,
-    Transport, Workload, WorkloadKind,
+    Transport, Uid, Workload,
 };
 use tracer_engine::mesh::index::Index;
 use tracer_engine::net::{Ktime, Name};
@@ -151,19 +151,16 @@ fn service(number: u32) -> Fact {
 
 fn slice(number: u32) -> Fact {
     let endpoints = (number..PODS).step_by(SERVICES as usize).map(|pod| SliceEndpoint {
-        addresses: [ip(pod)].into_iter().collect(),
+        address: ip(pod),
         ready: true,
-        serving: true,
-        terminating: false,
         pod: Some(ObjectKey { namespace: team(number).into(), name: pod_name(pod).into() }),
-        node: Some(node_name(pod % NODES)),
     });
     let port = |name: &str, port: u16| SlicePort { name: name.into(), port: Some(port), transport: Transport::Tcp };
     Fact::EndpointSlice(EndpointSlice {
         key: ObjectKey { namespace: team(number).into(), name: format!("{}-{:05x}", app(number), number).into() },
         service: Some(app(number).into()),
         endpoints: endpoints.collect(),
-        ports: vec![port("http", 8080), port("tcp-peer", 9300)],
+        ports: [port("http", 8080), port("tcp-peer", 9300)].into(),
     })
 }
 
@@ -191,21 +188,18 @@ fn pod(number: u32) -> Fact {
     }
     Fact::Pod(Pod {
         key: ObjectKey { namespace: team(service).into(), name: name.as_str().into() },
-        uid: format!("{number:08x}-0000-4000-8000-{number:012x}").into(),
+        uid: Uid::from(&*format!("{number:08x}-0000-4000-8000-{number:012x}")),
         created: Timestamp(1),
-        started: Some(Timestamp(1)),
         gone: false,
-        ready_since: Some(Timestamp(1)),
+        ready: true,
         ips: [ip(number)].into_iter().collect(),
         node: node_name(number % NODES),
         host_network: false,
         service_account: app.as_str().into(),
         labels: labels(&of_pod),
-        workload: Workload { kind: WorkloadKind::Deployment, name: app.as_str().into() },
-        container_ports: [8080, 15090].into_iter().collect(),
-        enrolment: Enrolment::Sidecar(Arc::new(sidecar())),
+        workload: Workload { kind: "Deployment".into(), name: app.as_str().into() },
+        enrolment: Arc::new(Enrolment::Sidecar(sidecar())),
         tls_mode_istio: true,
-        hbone: false,
     })
 }
 
@@ -244,7 +238,7 @@ fn pod_name(pod: u32) -> String {
     format!("{}-{:010x}-{:05x}", app(pod % SERVICES), pod % SERVICES, pod)
 }
 
-fn node_name(number: u32) -> Arc<str> {
+fn node_name(number: u32) -> Name {
     format!("node-{number}.example.internal").into()
 }
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A shared, immutable string: names are cloned into every record, so a clone must cost a counter and not a copy.
-pub type Name = Arc<str>;
+pub type Name = arcstr::ArcStr;
 
 /// One end of a TCP connection. IPv4-mapped IPv6 addresses never get here: `Endpoint::new` unmaps them (trap 11).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

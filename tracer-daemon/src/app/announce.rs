@@ -29,7 +29,7 @@ pub(super) struct Writing {
 
 pub(super) fn joined(writer: EventWriter, watch: &Arc<Watch>) -> (Announcing, Writing) {
     let (to, from) = channel(WAITING);
-    let announcer = Announcer::new(Arc::clone(&watch.origin().node));
+    let announcer = Announcer::new(watch.origin().node.clone());
     let announcing = Announcing { announcer, to, watch: Arc::clone(watch) };
     (announcing, Writing { from, writer, watch: Arc::clone(watch) })
 }

@@ -7,6 +7,7 @@ use tracer_engine::mesh::facts::{
     ClientTls, ClientTlsMode, Delta, Destination, EntryPort, ExportTo, Fact, HttpMatch, HttpRoute, Kind, L4Match,
     LabelOperator, Labels, Location, MeshConfig, MtlsMode, OutboundPolicy, Resolution, StringMatch, TrafficPolicy,
 };
+use tracer_engine::net::Name;
 
 fn labels(of: &[(&str, &str)]) -> Labels {
     of.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
@@ -58,7 +59,7 @@ fn the_mesh_configuration_is_read() {
     assert_eq!((&*config.root_namespace, &*config.trust_domain), ("mesh-root", "example.org"));
     assert_eq!(config.outbound, OutboundPolicy::RegistryOnly);
     assert!(!config.auto_mtls);
-    assert_eq!(config.trust_domain_aliases, ["old.example.org".into()]);
+    assert_eq!(config.trust_domain_aliases, [Name::from("old.example.org")]);
     assert_eq!(config.default_service_export_to, ExportTo::OwnNamespace);
     assert_eq!(config.default_virtual_service_export_to, ExportTo::Nobody);
     assert_eq!(config.default_destination_rule_export_to, ExportTo::Namespaces(vec!["a".into(), "b".into()]));
@@ -227,7 +228,7 @@ fn virtual_service() {
                 {delegate: {name: d}}, {delegate: {name: d, namespace: e}}], tcp: [{match: [{port: 9000, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: c}}]}], \
                 tls: [{match: [{sniHosts: [d], gateways: [mesh]}], route: [{destination: {host: d}}]}]";
     let of = fact_as!(VirtualService, &object("networking.istio.io", "VirtualService", spec));
-    assert_eq!(of.hosts, ["web".into(), "10.0.1.20".into()]);
+    assert_eq!(of.hosts, ["web", "10.0.1.20"].map(Name::from));
     assert_eq!(of.export_to, Some(ExportTo::OwnNamespace));
     let [routed, answered, own, other] = &*of.http else { panic!("expected four http routes") };
     let delegate = |of: &HttpRoute| of.delegate.as_ref().map(ToString::to_string);

@@ -101,29 +101,27 @@ fn a_service_is_exported() {
 fn a_slice_says_who_stands_behind_a_service() {
     let of = slice(
         "addressType: IPv4, endpoints: [{addresses: [10.0.0.1], nodeName: n1, targetRef: {kind: Pod, name: web-0, namespace: \
-         shop}, conditions: {ready: false, serving: true, terminating: true}}, {addresses: [10.0.0.2], targetRef: {kind: \
+         shop}, conditions: {ready: false, serving: true, terminating: true}}, {addresses: [10.0.0.2, 10.0.1.2], targetRef: {kind: \
          Pod, name: web-1}}, {addresses: [10.0.0.3], targetRef: {kind: Node, name: n1}, conditions: {ready: false}}], \
          ports: [{name: http, port: 8080, protocol: TCP}, {port: null}]",
     );
-    let endpoint = |ip: &str, (ready, serving, terminating), pod: Option<&str>, node: Option<&str>| SliceEndpoint {
-        addresses: [ip.parse().expect("an ip")].into_iter().collect(),
+    let endpoint = |ip: &str, ready, pod: Option<&str>| SliceEndpoint {
+        address: ip.parse().expect("an ip"),
         ready,
-        serving,
-        terminating,
         pod: pod.map(|name| tracer_engine::mesh::facts::ObjectKey { namespace: "shop".into(), name: name.into() }),
-        node: node.map(Into::into),
     };
     assert_eq!(of.service.as_deref(), Some("web"));
     assert_eq!(
-        of.endpoints,
+        *of.endpoints,
         [
-            endpoint("10.0.0.1", (false, true, true), Some("web-0"), Some("n1")),
-            endpoint("10.0.0.2", (true, true, false), Some("web-1"), None),
-            endpoint("10.0.0.3", (false, false, false), None, None),
+            endpoint("10.0.0.1", false, Some("web-0")),
+            endpoint("10.0.0.2", true, Some("web-1")),
+            endpoint("10.0.1.2", true, Some("web-1")),
+            endpoint("10.0.0.3", false, None),
         ]
     );
     let port = |name: &str, port| SlicePort { name: name.into(), port, transport: Transport::Tcp };
-    assert_eq!(of.ports, [port("http", Some(8080)), port("", None)]);
+    assert_eq!(*of.ports, [port("http", Some(8080)), port("", None)]);
 }
 
 #[test]
@@ -131,7 +129,7 @@ fn a_slice_may_be_empty_or_hold_names() {
     let empty = slice("addressType: IPv4, endpoints: null, ports: null");
     assert_eq!((empty.endpoints.len(), empty.ports.len()), (0, 0));
     let names = slice("addressType: FQDN, endpoints: [{addresses: [example.com]}], ports: [{port: 80}]");
-    assert_eq!(names.endpoints, []);
+    assert_eq!(*names.endpoints, []);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Pods: enrolment, capture scope, workload, life.
 
 use crate::{fact_as, skipped};
-use tracer_engine::mesh::facts::{Capture, Enrolment, InterceptionMode, Pod, Selection, SidecarProxy, WorkloadKind};
+use tracer_engine::mesh::facts::{Capture, Enrolment, InterceptionMode, Pod, Selection, SidecarProxy};
 
 const STATUS: &str = r#"sidecar.istio.io/status: '{"containers":["istio-proxy"],"revision":"canary"}'"#;
 const INIT: &str = "{name: istio-init, args: [istio-iptables, -p, '15001', -z, '15006', -u, '1337']}";
@@ -41,7 +41,7 @@ fn capture_of(args: &str, annotations: &str) -> Capture {
         init_containers: &format!("{{name: istio-validation, args: [istio-iptables, {args}]}}"),
         ..Parts::default()
     };
-    match parts.pod().enrolment {
+    match &*parts.pod().enrolment {
         Enrolment::Sidecar(sidecar) => sidecar.capture.clone(),
         other => panic!("expected a sidecar, got {other:?}"),
     }
@@ -95,8 +95,8 @@ fn the_proxy_has_a_version_and_a_revision() {
     for (image, expected) in cases {
         let containers = &format!("{{name: istio-proxy, image: '{image}'}}");
         let pod = Parts { annotations: STATUS, containers, init_containers: INIT, ..Parts::default() }.pod();
-        let Enrolment::Sidecar(sidecar) = pod.enrolment else { panic!("expected a sidecar for {image}") };
-        let SidecarProxy { version, revision, capture: _ } = &*sidecar;
+        let Enrolment::Sidecar(sidecar) = &*pod.enrolment else { panic!("expected a sidecar for {image}") };
+        let SidecarProxy { version, revision, capture: _ } = sidecar;
         assert_eq!(version.as_deref(), expected, "{image}");
         assert_eq!(revision.as_deref(), Some("canary"));
     }
@@ -184,26 +184,25 @@ fn an_empty_include_list_captures_nothing() {
 #[test]
 fn a_workload_is_told_by_the_controllers_name() {
     let owner = |kind: &str, name: &str| format!("ownerReferences: [{{kind: {kind}, name: {name}, controller: true}}]");
-    let other = |kind: &str| WorkloadKind::Other(kind.into());
     // labels, owner, kind and name of the workload
     let cases = [
-        ("pod-template-hash: 7f6d8b9c4", owner("ReplicaSet", "web-7f6d8b9c4"), WorkloadKind::Deployment, "web"),
-        ("pod-template-hash: '1'", owner("ReplicaSet", "web-7f6d8b9c4"), WorkloadKind::ReplicaSet, "web-7f6d8b9c4"),
-        ("", owner("ReplicaSet", "client-5d9c"), WorkloadKind::ReplicaSet, "client-5d9c"),
-        ("rollouts-pod-template-hash: ab12", owner("ReplicaSet", "web-ab12"), other("Rollout"), "web"),
-        ("", owner("StatefulSet", "db"), WorkloadKind::StatefulSet, "db"),
-        ("", owner("DaemonSet", "node-exporter"), WorkloadKind::DaemonSet, "node-exporter"),
-        ("", owner("Job", "backup-29312345"), WorkloadKind::CronJob, "backup"),
-        ("", owner("Job", "backup-1700000000"), WorkloadKind::CronJob, "backup"),
-        ("", owner("Job", "migrate-7"), WorkloadKind::Job, "migrate-7"),
-        ("", owner("Job", "migrate-12345678901"), WorkloadKind::Job, "migrate-12345678901"),
-        ("", owner("Kafka", "events"), other("Kafka"), "events"),
-        ("", String::new(), WorkloadKind::Pod, "web-0"),
-        ("", "ownerReferences: [{kind: Node, name: n1}]".to_owned(), WorkloadKind::Pod, "web-0"),
+        ("pod-template-hash: 7f6d8b9c4", owner("ReplicaSet", "web-7f6d8b9c4"), "Deployment", "web"),
+        ("pod-template-hash: '1'", owner("ReplicaSet", "web-7f6d8b9c4"), "ReplicaSet", "web-7f6d8b9c4"),
+        ("", owner("ReplicaSet", "client-5d9c"), "ReplicaSet", "client-5d9c"),
+        ("rollouts-pod-template-hash: ab12", owner("ReplicaSet", "web-ab12"), "Rollout", "web"),
+        ("", owner("StatefulSet", "db"), "StatefulSet", "db"),
+        ("", owner("DaemonSet", "node-exporter"), "DaemonSet", "node-exporter"),
+        ("", owner("Job", "backup-29312345"), "CronJob", "backup"),
+        ("", owner("Job", "backup-1700000000"), "CronJob", "backup"),
+        ("", owner("Job", "migrate-7"), "Job", "migrate-7"),
+        ("", owner("Job", "migrate-12345678901"), "Job", "migrate-12345678901"),
+        ("", owner("Kafka", "events"), "Kafka", "events"),
+        ("", String::new(), "Pod", "web-0"),
+        ("", "ownerReferences: [{kind: Node, name: n1}]".to_owned(), "Pod", "web-0"),
     ];
     for (labels, metadata, kind, name) in cases {
         let pod = Parts { labels, metadata: &metadata, ..Parts::default() }.pod();
-        assert_eq!((pod.workload.kind, &*pod.workload.name), (kind, name), "{labels} {metadata}");
+        assert_eq!((&*pod.workload.kind, &*pod.workload.name), (kind, name), "{labels} {metadata}");
     }
 }
 
@@ -228,14 +227,12 @@ fn status_says_when_and_where() {
     }
     .pod();
     assert_eq!(pod.created.0, 1_785_542_400);
-    assert_eq!(pod.started.map(|at| at.0), Some(1_785_542_401));
-    assert_eq!(pod.ready_since.map(|at| at.0), Some(1_785_542_405));
+    assert!(pod.ready);
     assert_eq!(pod.ips.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1", "fd00::1"]);
-    assert_eq!((&*pod.node, &*pod.service_account, &*pod.uid), ("n1", "web", "u-1"));
-    assert_eq!(&*pod.container_ports, [8080]);
+    assert_eq!((&*pod.node, &*pod.service_account, pod.uid), ("n1", "web", "u-1".into()));
 
     let unready = "conditions: [{type: Ready, status: 'False', lastTransitionTime: '2026-08-01T00:00:05Z'}]";
-    assert_eq!(Parts { status: unready, ..Parts::default() }.pod().ready_since, None);
+    assert!(!Parts { status: unready, ..Parts::default() }.pod().ready);
     assert_eq!(&*Parts::default().pod().service_account, "default");
     let old = Parts { status: "podIP: 10.0.0.1", ..Parts::default() }.pod();
     assert_eq!(old.ips.len(), 1, "podIP alone, as before podIPs");
@@ -244,10 +241,9 @@ fn status_says_when_and_where() {
 #[test]
 fn clients_go_by_labels() {
     let plain = Parts::default().pod();
-    assert!(!plain.tls_mode_istio && !plain.hbone);
-    let labels = "security.istio.io/tlsMode: istio, networking.istio.io/tunnel: http";
-    let labelled = Parts { labels, ..Parts::default() }.pod();
-    assert!(labelled.tls_mode_istio && labelled.hbone);
+    assert!(!plain.tls_mode_istio);
+    let labelled = Parts { labels: "security.istio.io/tlsMode: istio", ..Parts::default() }.pod();
+    assert!(labelled.tls_mode_istio);
     let disabled = Parts { labels: "security.istio.io/tlsMode: disabled", ..Parts::default() }.pod();
     assert!(!disabled.tls_mode_istio);
 }

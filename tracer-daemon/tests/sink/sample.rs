@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracer_daemon::clock::Epoch;
 use tracer_daemon::sink::wire::Origin;
-use tracer_engine::mesh::facts::{ObjectKey, Workload, WorkloadKind};
+use tracer_engine::mesh::facts::{ObjectKey, Workload};
 use tracer_engine::net::{Endpoint, Ktime};
 use tracer_engine::record::{
     Attribution, Drop, Evidence, EvidenceKind, FlowId, FlowRecord, Leg, LegKind, Mesh, Outcome, Party, PodIdentity,
@@ -30,7 +30,7 @@ pub(crate) fn ip(last: u8) -> IpAddr {
 pub(crate) fn pod(namespace: &str, name: &str, workload: &str) -> Attribution {
     Attribution::Pod(PodIdentity {
         pod: key(namespace, name),
-        workload: Workload { kind: WorkloadKind::StatefulSet, name: workload.into() },
+        workload: Workload { kind: "StatefulSet".into(), name: workload.into() },
         mesh: Mesh::Sidecar,
         node: "n1".into(),
     })

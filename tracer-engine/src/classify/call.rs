@@ -35,7 +35,7 @@ pub(super) fn from_destination(index: &Index, flow: &FlowView<'_>, seen: &Seen<'
     let (at, since) = (server.socket.local.ip, news::as_of(index, flow));
     let client = server.socket.remote.ip;
     let from = source(index, client, since);
-    let proxy_uid = match index.pod_at(client, since).map(|pod| &pod.enrolment) {
+    let proxy_uid = match index.pod_at(client, since).map(|pod| &*pod.enrolment) {
         Some(Enrolment::Sidecar(proxy)) => proxy.capture.proxy_uids.first().copied(),
         _ => None,
     };

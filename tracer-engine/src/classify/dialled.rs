@@ -61,7 +61,7 @@ pub(super) fn leading_to(index: &Index, arrival: Arrival<'_>) -> Dialled {
 fn rerouted(index: &Index, routes: &VirtualService, ip: IpAddr, at: Ktime, all: &mut Dialled) {
     for host in &routes.hosts {
         for service in index.services_named(&resolve_short_name(host, &routes.key.namespace)) {
-            for port in &service.ports {
+            for port in &*service.ports {
                 let endpoint = || index.endpoints(service, port, at).first().map(|endpoint| endpoint.ip);
                 let vip = service.addresses.first().map(ipnet::IpNet::addr);
                 if let Some(address) = vip.or_else(endpoint) {

@@ -89,7 +89,7 @@ impl Facts<'_> {
 }
 
 fn proxy_of(pod: &Pod) -> Option<Proxy> {
-    match &pod.enrolment {
+    match &*pod.enrolment {
         Enrolment::Sidecar(sidecar) => Some(Proxy {
             outbound_port: sidecar.capture.outbound_port,
             inbound_ports: SmallVec::from_slice(&[sidecar.capture.inbound_port]),

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 /// Redirected to a proxy that is not there.
 fn is_proxys(pod: &Pod, port: u16) -> bool {
-    matches!(&pod.enrolment, Enrolment::Sidecar(proxy) if proxy.capture.inbound_port == port)
+    matches!(&*pod.enrolment, Enrolment::Sidecar(proxy) if proxy.capture.inbound_port == port)
 }
 
 /// The record of it; `None` where no pod of the mesh's facts was dialled.

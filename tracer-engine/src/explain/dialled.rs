@@ -23,7 +23,7 @@ pub(super) fn mode(index: &Index, to: Endpoint, as_of: Ktime) -> Option<MtlsMode
 }
 
 fn of_pod(index: &Index, pod: &Pod, port: u16) -> Option<MtlsMode> {
-    let revision = match &pod.enrolment {
+    let revision = match &*pod.enrolment {
         Enrolment::Sidecar(sidecar) => sidecar.revision.as_deref(),
         Enrolment::Ambient => None,
         Enrolment::Gateway | Enrolment::None => return None,
@@ -58,9 +58,9 @@ pub(super) fn caveats(index: &Index, call: &Call, as_of: Ktime) -> Vec<Caveat> {
         _ => None,
     };
     for pod in source.into_iter().chain(dialled) {
-        let Enrolment::Sidecar(sidecar) = &pod.enrolment else { continue };
+        let Enrolment::Sidecar(sidecar) = &*pod.enrolment else { continue };
         let Some(revision) = sidecar.revision.as_deref().filter(|revision| *revision != "default") else { continue };
-        if index.mesh_config(Some(revision)).revision.as_ref() != revision {
+        if index.mesh_config(Some(revision)).revision != *revision {
             caveats.push(Caveat::Missing(format!(
                 "no mesh configuration of revision {revision} (ConfigMap istio-{revision}), which {} belongs to, is among \
                  the facts: the default one is taken",

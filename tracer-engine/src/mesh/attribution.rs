@@ -42,7 +42,7 @@ pub enum Mesh {
 
 impl PodIdentity {
     pub fn of(pod: &Pod) -> Self {
-        let mesh = match pod.enrolment {
+        let mesh = match *pod.enrolment {
             Enrolment::Sidecar(_) => Mesh::Sidecar,
             Enrolment::Ambient => Mesh::Ambient,
             Enrolment::Gateway | Enrolment::None => Mesh::None,

@@ -4,6 +4,8 @@
 //! No rule lives here. A port's name and `appProtocol` are kept as written; `mesh::protocol` says what they mean.
 
 mod capture;
+mod ips;
+mod labels;
 mod networking;
 mod policy;
 mod service;
@@ -11,6 +13,9 @@ mod virtual_service;
 mod workload;
 
 pub use capture::{Capture, Enrolment, InterceptionMode, Selection, SidecarProxy};
+pub use ips::Ips;
+pub(crate) use labels::Pairs;
+pub use labels::{LabelExpression, LabelOperator, LabelSelector, Labels};
 pub use networking::{
     ClientTls, ClientTlsMode, DestinationRule, EgressListener, EntryPort, IngressListener, Location, Resolution,
     ServiceEntry, Sidecar, Subset, TrafficPolicy, WorkloadEntry,
@@ -20,11 +25,10 @@ pub use service::{
     EndpointSlice, ExportTo, Service, ServiceKind, ServicePort, SliceEndpoint, SlicePort, TargetPort, Transport,
 };
 pub use virtual_service::{Destination, HttpMatch, HttpRoute, L4Match, L4Route, StringMatch, VirtualService};
-pub use workload::{Namespace, Node, Pod, Workload, WorkloadKind};
+pub use workload::{Namespace, Node, Pod, Uid, Workload};
 
 use crate::net::Name;
 use std::fmt;
-use std::sync::Arc;
 
 /// A change of the facts. Applying the same upsert twice changes nothing.
 #[derive(Clone, PartialEq, Debug)]
@@ -77,57 +81,12 @@ pub struct ObjectKey {
 
 /// Seconds since the epoch, as `metadata.creationTimestamp`. Where Istio says "oldest wins" it compares these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
-pub struct Timestamp(pub i64);
-
-/// Sorted by key.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Labels(pub Arc<[(Name, Name)]>);
-
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LabelSelector {
-    pub match_labels: Labels,
-    pub match_expressions: Vec<LabelExpression>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LabelExpression {
-    pub key: Name,
-    pub operator: LabelOperator,
-    pub values: Vec<Name>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LabelOperator {
-    In,
-    NotIn,
-    Exists,
-    DoesNotExist,
-}
+pub struct Timestamp(pub u32);
 
 impl fmt::Display for ObjectKey {
     /// `namespace/name`, and the name alone for cluster-scoped kinds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
-    }
-}
-
-impl Labels {
-    pub fn get(&self, key: &str) -> Option<&Name> {
-        self.0.binary_search_by(|(k, _)| (**k).cmp(key)).ok().map(|at| &self.0[at].1)
-    }
-
-    /// Whether `self`, as a selector, selects `labels`. An empty selector selects everything.
-    pub fn selects(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|(k, v)| labels.get(k) == Some(v))
-    }
-}
-
-impl FromIterator<(Name, Name)> for Labels {
-    fn from_iter<I: IntoIterator<Item = (Name, Name)>>(pairs: I) -> Self {
-        let mut pairs: Vec<_> = pairs.into_iter().collect();
-        pairs.sort();
-        pairs.dedup_by(|a, b| a.0 == b.0);
-        Self(pairs.into())
     }
 }
 

@@ -52,7 +52,7 @@ pub fn declared<'a>(scope: &Scope<'a>, port: u16) -> Option<Declared<'a>> {
     }
     let (protocol, service) = service_targets(scope.index, scope.proxy)
         .filter(|(_, _, number)| *number == port)
-        .min_by_key(|(service, _, _)| (service.created, Arc::clone(&service.hostname)))
+        .min_by_key(|(service, _, _)| (service.created, service.hostname.clone()))
         .map(|(service, protocol, _)| (protocol, service))?;
     Some(Declared { protocol: protocol.inbound(), by: DeclaredBy::Service(service) })
 }
@@ -66,9 +66,9 @@ fn service_targets<'a>(
     let own = &pod.key.namespace;
     let over = move || {
         let ips = pod.ips.iter().flat_map(|ip| index.services_over(ip.to_canonical()));
-        ips.filter(move |(service, port, _)| service.key.namespace == *own && !port.datagram)
+        ips.filter(move |(service, port, _)| service.key.namespace == *own && !port.is_datagram())
     };
-    let selecting = |selector: &Labels| !selector.0.is_empty() && selector.selects(&pod.labels);
+    let selecting = |selector: &Labels| !selector.is_empty() && selector.selects(&pod.labels);
     let selected = over().any(|(service, _, _)| selecting(&service.selector));
     let slices = over()
         .filter(move |(service, _, _)| !selected || selecting(&service.selector))

@@ -3,24 +3,28 @@
 
 mod address;
 mod apply;
+mod by_ip;
 mod cgroups;
 mod endpoints;
 pub(crate) mod host;
 mod interner;
+mod keyed;
 mod known;
 mod namespaced;
+mod occupant;
 mod routes;
 mod services;
 mod slices;
+mod tenure;
 mod trial;
 
-pub use address::Occupant;
 pub(crate) use endpoints::{EndpointName, Labelled, ServiceEndpoint};
+pub use occupant::Occupant;
 
 use crate::mesh::attribution::{Attribution, UnknownReason};
 use crate::mesh::facts::{
-    AuthorizationPolicy, Delta, DestinationRule, EndpointSlice, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
-    OutboundPolicy, PeerAuthentication, Pod, Service, Sidecar, VirtualService,
+    AuthorizationPolicy, Delta, DestinationRule, ExportTo, Kind, MeshConfig, Namespace, Node, ObjectKey,
+    OutboundPolicy, PeerAuthentication, Pod, Sidecar, VirtualService,
 };
 use crate::mesh::registry::{Registry, RegistryService};
 use crate::net::{Ktime, Name};
@@ -29,6 +33,7 @@ use address::Addresses;
 use cgroups::{Cgroups, Whose};
 use host::ByHost;
 use interner::Interner;
+use keyed::Keyed;
 use namespaced::Namespaced;
 use routes::Routes;
 use rustc_hash::FxHashMap as HashMap;
@@ -45,7 +50,7 @@ pub struct Index {
     interner: Interner,
     namespaces: HashMap<Name, Namespace>,
     nodes: HashMap<Name, Node>,
-    pods: HashMap<Name, HashMap<Name, Arc<Pod>>>,
+    pods: HashMap<Name, Keyed<Pod>>,
     addresses: Addresses,
     services: Services,
     slices: Slices,
@@ -99,7 +104,7 @@ impl Index {
         match kind {
             Kind::Namespace => self.namespaces.len(),
             Kind::Node => self.nodes.len(),
-            Kind::Pod => self.pods.values().map(HashMap::len).sum(),
+            Kind::Pod => self.pods.values().map(Keyed::len).sum(),
             Kind::Service => self.services.service_count(),
             Kind::EndpointSlice => self.slices.len(),
             Kind::MeshConfig => self.mesh_configs.len(),
@@ -113,7 +118,7 @@ impl Index {
     }
 
     pub fn pod(&self, key: &ObjectKey) -> Option<&Arc<Pod>> {
-        self.pods.get(&key.namespace)?.get(&key.name)
+        self.pods.get(&key.namespace)?.get(key)
     }
 
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
@@ -125,17 +130,12 @@ impl Index {
         self.services.service(key)
     }
 
-    /// The Service as it was told.
-    pub(crate) fn service_fact(&self, key: &ObjectKey) -> Option<&Arc<Service>> {
-        self.services.fact(key)
-    }
-
-    pub(crate) fn slices_of(&self, service: &ObjectKey) -> &[Arc<EndpointSlice>] {
+    pub(crate) fn slices_of(&self, service: &ObjectKey) -> slices::Found<'_> {
         self.slices.of_service(service)
     }
 
     pub(crate) fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
-        self.pods.get(namespace).into_iter().flat_map(HashMap::values)
+        self.pods.get(namespace).into_iter().flat_map(Keyed::iter)
     }
 
     /// Who has this address, as of `at`.
@@ -182,7 +182,7 @@ impl Index {
             }
             Whose::Node | Whose::Unknown => return by_address,
         };
-        match self.addresses.pod_with_uid(socket.local.ip, uid) {
+        match self.addresses.pod_with_uid(socket.local.ip, &uid) {
             Some(pod) => Occupant::Pod(pod),
             // Another pod than the one that facts know.
             None if matches!(by_address, Occupant::Pod(_) | Occupant::Tombstone(_)) => {

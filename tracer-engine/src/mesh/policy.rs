@@ -50,7 +50,7 @@ pub fn port_mode<'a>(index: &'a Index, mesh: &MeshConfig, namespace: &str, label
         return inherited;
     }
     let selects = |policy: &&Arc<PeerAuthentication>| {
-        policy.selector.as_ref().is_some_and(|selector| !selector.0.is_empty() && selector.selects(labels))
+        policy.selector.as_ref().is_some_and(|selector| !selector.is_empty() && selector.selects(labels))
     };
     let Some(own) = policies(index, mesh, namespace).iter().find(selects) else { return inherited };
     let of_workload = match own.mode {
@@ -65,7 +65,7 @@ pub fn port_mode<'a>(index: &'a Index, mesh: &MeshConfig, namespace: &str, label
 
 /// The oldest policy without a selector.
 fn widest<'a>(index: &'a Index, mesh: &MeshConfig, namespace: &str) -> Option<&'a PeerAuthentication> {
-    let unselective = |policy: &&Arc<PeerAuthentication>| policy.selector.as_ref().is_none_or(|s| s.0.is_empty());
+    let unselective = |policy: &&Arc<PeerAuthentication>| policy.selector.as_ref().is_none_or(Labels::is_empty);
     policies(index, mesh, namespace).iter().find(unselective).map(AsRef::as_ref)
 }
 

@@ -10,6 +10,7 @@ use crate::net::Name;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What follows `name.namespace` in the host of a Kubernetes Service.
 pub const CLUSTER_SUFFIX: &str = ".svc.cluster.local";
@@ -25,11 +26,11 @@ pub struct RegistryService {
     pub resolution: Resolution,
     /// VIPs; empty: none, the listener is at the endpoints or at 0.0.0.0.
     pub addresses: SmallVec<[IpNet; 1]>,
-    pub ports: SmallVec<[Port; 2]>,
+    pub ports: Arc<[Port]>,
     pub export_to: Option<ExportTo>,
     pub mesh_external: bool,
     /// Identities that a ServiceEntry names itself.
-    pub subject_alt_names: Vec<Name>,
+    pub subject_alt_names: Box<[Name]>,
     /// `selector`, or a ServiceEntry's `workloadSelector`; empty: none.
     pub selector: Labels,
     /// Label `istio.io/use-waypoint`.
@@ -37,7 +38,7 @@ pub struct RegistryService {
     /// The host that an ExternalName stands for.
     pub alias_of: Option<Name>,
     /// `endpoints` of a ServiceEntry; those of a Kubernetes Service come from EndpointSlices.
-    pub endpoints: Vec<WorkloadEntry>,
+    pub endpoints: Box<[WorkloadEntry]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -58,15 +59,16 @@ pub enum Resolution {
     Alias,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Port {
     pub name: Name,
     pub number: u16,
     pub protocol: Protocol,
-    /// `protocol: UDP`: no TCP connection ever gets here, whatever the name says.
-    pub datagram: bool,
+    pub transport: Transport,
     /// Where it says a number that differs from its own; a name is resolved by the EndpointSlices.
     pub target: Option<u16>,
+    pub target_name: Option<Name>,
+    pub app_protocol: Option<Name>,
 }
 
 impl RegistryService {
@@ -88,15 +90,35 @@ impl RegistryService {
             ports: ports.iter().map(Port::of_service).collect(),
             export_to: export_to.clone(),
             mesh_external: matches!(kind, ServiceKind::ExternalName(_)),
-            subject_alt_names: Vec::new(),
+            subject_alt_names: Box::default(),
             selector: selector.clone(),
             waypoint: waypoint.clone(),
             alias_of: match kind {
                 ServiceKind::ExternalName(target) => Some(target.to_ascii_lowercase().trim_end_matches('.').into()),
                 ServiceKind::ClusterIp(_) | ServiceKind::Headless => None,
             },
-            endpoints: Vec::new(),
+            endpoints: Box::default(),
         }
+    }
+
+    /// The Service that it was made of, as a remedy would write it; `None` where it is of a ServiceEntry.
+    pub fn to_service(&self) -> Option<Service> {
+        let ips = || self.addresses.iter().map(IpNet::addr).collect();
+        let kind = match (self.registry, self.resolution, &self.alias_of) {
+            (Registry::ServiceEntry, ..) => return None,
+            (_, _, Some(target)) => ServiceKind::ExternalName(target.clone()),
+            (_, Resolution::Passthrough, None) => ServiceKind::Headless,
+            (_, _, None) => ServiceKind::ClusterIp(ips()),
+        };
+        Some(Service {
+            key: self.key.clone(),
+            created: self.created,
+            kind,
+            ports: self.ports.iter().map(Port::to_service).collect(),
+            selector: self.selector.clone(),
+            export_to: self.export_to.clone(),
+            waypoint: self.waypoint.clone(),
+        })
     }
 
     /// `serviceentry/conversion.go convertServices`: one per host.
@@ -115,11 +137,11 @@ impl RegistryService {
             ports: entry.ports.iter().map(Port::of_entry).collect(),
             export_to: entry.export_to.clone(),
             mesh_external: entry.location == Location::MeshExternal,
-            subject_alt_names: entry.subject_alt_names.clone(),
+            subject_alt_names: entry.subject_alt_names.as_slice().into(),
             selector: entry.workload_selector.clone().unwrap_or_default(),
             waypoint: None,
             alias_of: None,
-            endpoints: entry.endpoints.clone(),
+            endpoints: entry.endpoints.as_slice().into(),
         })
     }
 
@@ -127,7 +149,7 @@ impl RegistryService {
     pub fn port(&self, number: u16) -> Option<&Port> {
         let mut ports = self.ports.iter().filter(|port| port.number == number);
         let first = ports.next()?;
-        if first.datagram { ports.find(|port| !port.datagram).or(Some(first)) } else { Some(first) }
+        if first.is_datagram() { ports.find(|port| !port.is_datagram()).or(Some(first)) } else { Some(first) }
     }
 
     pub fn is_headless(&self) -> bool {
@@ -144,7 +166,7 @@ impl RegistryService {
         self.resolution == Resolution::Passthrough
             && self.addresses.is_empty()
             && matches!(port.protocol.outbound(), Some(L::Tcp | L::Auto))
-            && (self.registry == Registry::Kubernetes || !self.endpoints.is_empty() || !self.selector.0.is_empty())
+            && (self.registry == Registry::Kubernetes || !self.endpoints.is_empty() || !self.selector.is_empty())
     }
 
     /// The object that it comes from, as a person names it.
@@ -176,8 +198,27 @@ impl Port {
             name: port.name.clone(),
             number: port.port,
             protocol: Protocol::of(port),
-            datagram: port.transport == Transport::Udp,
+            transport: port.transport,
             target,
+            target_name: match &port.target {
+                TargetPort::Name(name) => Some(name.clone()),
+                TargetPort::Number(_) => None,
+            },
+            app_protocol: port.app_protocol.clone(),
+        }
+    }
+
+    fn to_service(&self) -> ServicePort {
+        let Self { name, number, transport, target, target_name, app_protocol, protocol: _ } = self;
+        ServicePort {
+            name: name.clone(),
+            port: *number,
+            target: match target_name {
+                Some(name) => TargetPort::Name(name.clone()),
+                None => TargetPort::Number(target.unwrap_or(*number)),
+            },
+            transport: *transport,
+            app_protocol: app_protocol.clone(),
         }
     }
 
@@ -186,9 +227,16 @@ impl Port {
             name: port.name.clone(),
             number: port.number,
             protocol: Protocol::parse(&port.protocol),
-            datagram: false,
+            transport: Transport::Tcp,
             target: port.target,
+            target_name: None,
+            app_protocol: None,
         }
+    }
+
+    /// `protocol: UDP`: no TCP connection ever gets here, whatever the name says.
+    pub fn is_datagram(&self) -> bool {
+        self.transport == Transport::Udp
     }
 }
 

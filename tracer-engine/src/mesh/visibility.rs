@@ -28,7 +28,7 @@ pub(crate) struct Egress<'a> {
 
 impl<'a> Scope<'a> {
     pub fn of(index: &'a Index, proxy: &'a Pod, as_of: Ktime) -> Self {
-        let revision = match &proxy.enrolment {
+        let revision = match &*proxy.enrolment {
             Enrolment::Sidecar(sidecar) => sidecar.revision.as_deref(),
             Enrolment::Gateway | Enrolment::Ambient | Enrolment::None => None,
         };
@@ -129,7 +129,7 @@ impl<'a> Egress<'a> {
 /// `push_context.go getSidecarScope`: the oldest that selects the workload, else the oldest of the namespace without a
 /// selector, else that of the root namespace.
 fn sidecar_of<'a>(index: &'a Index, mesh: &MeshConfig, proxy: &Pod) -> Option<&'a Sidecar> {
-    let selector = |sidecar: &'a Arc<Sidecar>| sidecar.workload_selector.as_ref().filter(|labels| !labels.0.is_empty());
+    let selector = |sidecar: &'a Arc<Sidecar>| sidecar.workload_selector.as_ref().filter(|labels| !labels.is_empty());
     let own = if discovered(index, mesh, &proxy.key.namespace) { index.sidecars(&proxy.key.namespace) } else { &[] };
     let selecting = own.iter().find(|sidecar| selector(sidecar).is_some_and(|labels| labels.selects(&proxy.labels)));
     let unselective = |sidecars: &'a [Arc<Sidecar>]| sidecars.iter().find(|sidecar| selector(sidecar).is_none());

@@ -20,7 +20,7 @@ pub(super) struct Case<'a> {
 }
 
 /// A new object is younger than all others.
-pub(super) const NEW: Timestamp = Timestamp(i64::MAX);
+pub(super) const NEW: Timestamp = Timestamp(u32::MAX);
 
 impl<'a> Case<'a> {
     pub(super) fn new(index: &'a Index, call: &'a Call, outcome: &'a Outcome, as_of: Ktime) -> Self {

@@ -7,7 +7,7 @@ use crate::mesh::facts::{Enrolment, Fact, MtlsMode, PeerAuthentication};
 /// In the policy that the workload has, and else in a new one, which leaves all other ports as they are.
 pub(super) fn allow(case: &Case<'_>, mode: MtlsMode) -> Vec<Proposal> {
     let Some((pod, port)) = case.landed.filter(|(pod, _)| !pod.host_network) else { return Vec::new() };
-    let revision = match &pod.enrolment {
+    let revision = match &*pod.enrolment {
         Enrolment::Sidecar(sidecar) => sidecar.revision.as_deref(),
         Enrolment::Ambient | Enrolment::Gateway | Enrolment::None => None,
     };
@@ -17,7 +17,7 @@ pub(super) fn allow(case: &Case<'_>, mode: MtlsMode) -> Vec<Proposal> {
     }
     let policies = case.index.peer_authentications(&pod.key.namespace);
     let selects = |policy: &&std::sync::Arc<PeerAuthentication>| {
-        policy.selector.as_ref().is_some_and(|selector| !selector.0.is_empty() && selector.selects(&pod.labels))
+        policy.selector.as_ref().is_some_and(|selector| !selector.is_empty() && selector.selects(&pod.labels))
     };
     if let Some(own) = policies.iter().find(selects) {
         let mut policy = PeerAuthentication::clone(own);

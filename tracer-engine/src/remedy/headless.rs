@@ -8,7 +8,7 @@ use crate::net::Name;
 /// In one that is there, and else in one that is new.
 pub(super) fn declare(case: &Case<'_>) -> Vec<Proposal> {
     let Some(pod) = case.dialled.filter(|pod| !pod.host_network) else { return Vec::new() };
-    let mut proposals: Vec<Proposal> = own(case, pod).map(|service| amended(case, service)).collect();
+    let mut proposals: Vec<Proposal> = own(case, pod).map(|service| amended(case, &service)).collect();
     for selector in selector::candidates(case, pod) {
         let service = Service {
             key: new_key(case, pod),
@@ -39,7 +39,7 @@ fn port(case: &Case<'_>) -> ServicePort {
 }
 
 /// Headless Services of the pod that a port can be added to: with a selector, and with names for all their ports.
-fn own<'a>(case: &Case<'a>, pod: &'a Pod) -> impl Iterator<Item = &'a Service> {
+fn own<'a>(case: &Case<'a>, pod: &'a Pod) -> impl Iterator<Item = Service> {
     let number = case.call.to.port;
     let index = case.index;
     let mut keys: Vec<_> = index
@@ -49,11 +49,11 @@ fn own<'a>(case: &Case<'a>, pod: &'a Pod) -> impl Iterator<Item = &'a Service> {
         .collect();
     keys.sort();
     keys.dedup();
-    let takes = move |service: &&Service| {
-        let selects = !service.selector.0.is_empty() && service.selector.selects(&pod.labels);
+    let takes = move |service: &Service| {
+        let selects = !service.selector.is_empty() && service.selector.selects(&pod.labels);
         selects && service.ports.iter().all(|port| !port.name.is_empty() && port.port != number)
     };
-    keys.into_iter().filter_map(move |key| index.service_fact(key).map(AsRef::as_ref)).filter(takes)
+    keys.into_iter().filter_map(move |key| index.service(key)?.to_service()).filter(takes)
 }
 
 fn amended(case: &Case<'_>, old: &Service) -> Proposal {

@@ -22,7 +22,7 @@ pub(super) fn set(case: &Case<'_>) -> Vec<Proposal> {
     let mut pods: Vec<&Arc<Pod>> = Vec::new();
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.labelled != Labelled::Yes) {
         match endpoint.pod {
-            Some(pod) if matches!(pod.enrolment, Enrolment::Sidecar(_)) && !pod.host_network => pods.push(pod),
+            Some(pod) if matches!(*pod.enrolment, Enrolment::Sidecar(_)) && !pod.host_network => pods.push(pod),
             _ => return Vec::new(),
         }
     }
@@ -35,13 +35,13 @@ pub(super) fn set(case: &Case<'_>) -> Vec<Proposal> {
 }
 
 pub(super) fn take_off(case: &Case<'_>) -> Vec<Proposal> {
-    let landed = case.landed.filter(|(pod, _)| !matches!(pod.enrolment, Enrolment::Sidecar(_)));
+    let landed = case.landed.filter(|(pod, _)| !matches!(*pod.enrolment, Enrolment::Sidecar(_)));
     landed.map(|(pod, _)| labelled(pod, false).into()).into_iter().collect()
 }
 
 fn labelled(pod: &Pod, istio: bool) -> Manifest {
     let mode = if istio { "istio" } else { "disabled" };
-    let others = pod.labels.0.iter().filter(|(key, _)| &**key != TLS_MODE).cloned();
+    let others = pod.labels.iter().filter(|(key, _)| &**key != TLS_MODE).cloned();
     let labels: Labels = others.chain([(TLS_MODE.into(), mode.into())]).collect();
     Manifest::amending(Fact::Pod(Pod { labels, tls_mode_istio: istio, ..pod.clone() }))
 }

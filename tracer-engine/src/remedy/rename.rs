@@ -63,11 +63,11 @@ pub(super) fn landed_port(case: &Case<'_>, speaks: Speaks) -> Vec<Proposal> {
 
 /// Only of a Service with a selector: the EndpointSlices of another are written by hand, and name its ports.
 fn renamed(case: &Case<'_>, key: &ObjectKey, number: u16, speaks: Speaks) -> Option<Proposal> {
-    let old = case.index.service_fact(key)?;
-    if old.selector.0.is_empty() || matches!(old.kind, ServiceKind::ExternalName(_)) {
+    let old = case.index.service(key)?.to_service()?;
+    if old.selector.is_empty() || matches!(old.kind, ServiceKind::ExternalName(_)) {
         return None;
     }
-    let mut new = crate::mesh::facts::Service::clone(old);
+    let mut new = old.clone();
     let at = new.ports.iter().position(|port| port.port == number)?;
     let taken = |name: &str| old.ports.iter().enumerate().any(|(other, port)| other != at && *port.name == *name);
     let port = &mut new.ports[at];
@@ -75,7 +75,7 @@ fn renamed(case: &Case<'_>, key: &ObjectKey, number: u16, speaks: Speaks) -> Opt
     port.name = name.into();
     // It overrides the name, and cannot be taken away by applying: so it says the same.
     port.app_protocol = port.app_protocol.as_ref().map(|_| if speaks == Speaks::Tls { "tls" } else { "tcp" }.into());
-    let slices = slices::of_amended(case, old, &new);
+    let slices = slices::of_amended(case, &old, &new);
     Some(Proposal { manifests: vec![Manifest::amending(Fact::Service(new))], slices })
 }
 

@@ -64,7 +64,7 @@ fn suits_all(case: &Case<'_>, service: &Arc<RegistryService>, port: &Port, mode:
 }
 
 fn demands_mtls(case: &Case<'_>, pod: &Pod, endpoint: &ServiceEndpoint<'_>) -> bool {
-    let Enrolment::Sidecar(proxy) = &pod.enrolment else { return false };
+    let Enrolment::Sidecar(proxy) = &*pod.enrolment else { return false };
     let mesh = case.index.mesh_config(proxy.revision.as_deref());
     let mode = port_mode(case.index, mesh, &pod.key.namespace, &pod.labels, endpoint.port);
     capture::inbound(&proxy.capture, endpoint.port) && mode.mode == MtlsMode::Strict

@@ -23,7 +23,7 @@ const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 pub(super) fn candidates(case: &Case<'_>, pod: &Pod) -> Vec<Labels> {
     let mut found: Vec<Labels> = Vec::new();
     let mut add = |labels: Labels| {
-        if !labels.0.is_empty() && !found.contains(&labels) {
+        if !labels.is_empty() && !found.contains(&labels) {
             found.push(labels);
         }
     };
@@ -34,11 +34,11 @@ pub(super) fn candidates(case: &Case<'_>, pod: &Pod) -> Vec<Labels> {
         }
     }
     add(lasting(&pod.labels));
-    add(pod.labels.0.iter().filter(|(key, _)| &**key == POD_NAME).cloned().collect());
+    add(pod.labels.iter().filter(|(key, _)| &**key == POD_NAME).cloned().collect());
     found
 }
 
 fn lasting(labels: &Labels) -> Labels {
     let passing = |key: &str| PASSING.contains(&key) || PASSING_GROUPS.iter().any(|group| key.starts_with(group));
-    labels.0.iter().filter(|(key, _)| !passing(key)).cloned().collect()
+    labels.iter().filter(|(key, _)| !passing(key)).cloned().collect()
 }

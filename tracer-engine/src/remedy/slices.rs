@@ -2,12 +2,12 @@
 
 use super::case::Case;
 use crate::mesh::facts::{EndpointSlice, Fact, ObjectKey, Service, SliceEndpoint, SlicePort, TargetPort};
-use smallvec::smallvec;
 
 /// The slices of a Service that was there before as `old`: the same endpoints, under its new ports.
 pub(super) fn of_amended(case: &Case<'_>, old: &Service, new: &Service) -> Vec<Fact> {
-    let slices = case.index.slices_of(&old.key).iter();
+    let slices = case.index.slices_of(&old.key);
     slices
+        .into_iter()
         .map(|slice| {
             let ports = new.ports.iter().filter_map(|port| {
                 let was = old.ports.iter().find(|was| was.port == port.port && was.transport == port.transport);
@@ -29,15 +29,7 @@ pub(super) fn of_new(case: &Case<'_>, service: &Service) -> Vec<Fact> {
     let selected = case.index.pods_in(&service.key.namespace);
     let selected = selected.filter(|pod| !pod.gone && service.selector.selects(&pod.labels));
     let endpoints = selected.filter_map(|pod| {
-        let ready = pod.ready_since.is_some();
-        Some(SliceEndpoint {
-            addresses: smallvec![*pod.ips.first()?],
-            ready,
-            serving: ready,
-            terminating: false,
-            pod: Some(pod.key.clone()),
-            node: None,
-        })
+        Some(SliceEndpoint { address: *pod.ips.first()?, ready: pod.ready, pod: Some(pod.key.clone()) })
     });
     let ports = service.ports.iter().filter_map(|port| match port.target {
         TargetPort::Number(number) => {

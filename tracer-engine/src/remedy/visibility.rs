@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::{Manifest, Proposal};
-use crate::mesh::facts::{ExportTo, Fact, Service, Sidecar};
+use crate::mesh::facts::{ExportTo, Fact, Sidecar};
 use crate::mesh::index::Occupant;
 use crate::mesh::registry::RegistryService;
 use crate::mesh::visibility::Scope;
@@ -24,7 +24,7 @@ pub(super) fn show(case: &Case<'_>) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = Vec::new();
     for service in hidden {
         proposals.extend(if scope.export_rank(service).is_none() {
-            exported(case, &scope, service)
+            exported(&scope, service)
         } else {
             named(&scope, service)
         });
@@ -32,8 +32,8 @@ pub(super) fn show(case: &Case<'_>) -> Vec<Proposal> {
     proposals
 }
 
-fn exported(case: &Case<'_>, scope: &Scope<'_>, service: &RegistryService) -> Option<Proposal> {
-    let mut new = Service::clone(case.index.service_fact(&service.key)?);
+fn exported(scope: &Scope<'_>, service: &RegistryService) -> Option<Proposal> {
+    let mut new = service.to_service()?;
     let (owner, client) = (service.key.namespace.clone(), scope.proxy.key.namespace.clone());
     let mut to = match new.export_to.take().unwrap_or_else(|| scope.mesh.default_service_export_to.clone()) {
         ExportTo::Namespaces(named) => named,

@@ -97,7 +97,7 @@ fn service_entry_none(route: &Route<'_>) -> Option<Cause> {
 
 fn of_ambient(route: &Route<'_>, landing: &Landing<'_>) -> Option<Cause> {
     let pod = landing.pod?;
-    match (route.capture, &pod.enrolment) {
+    match (route.capture, &*pod.enrolment) {
         (CaptureKind::Ztunnel, Enrolment::Sidecar(_)) => Some(Cause::AmbientToSidecar),
         (CaptureKind::Sidecar, Enrolment::Ambient) => Some(Cause::SidecarToAmbient),
         _ => None,
@@ -111,11 +111,11 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
     let dialled = journey.to.port;
     let of_pod: Vec<(&Arc<RegistryService>, &Port, u16)> = journey.index.services_over(journey.to.ip).collect();
     let mut headless = of_pod.iter().filter(|(service, port, _)| {
-        service.is_headless() && !port.datagram && port.protocol != Protocol::Udp && port.number == dialled
+        service.is_headless() && !port.is_datagram() && port.protocol != Protocol::Udp && port.number == dialled
     });
     let seen = |service: &RegistryService| scope.sees(service);
     let is_target =
-        of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.datagram);
+        of_pod.iter().any(|(_, port, number)| *number == dialled && port.number != dialled && !port.is_datagram());
     let declared_in_sight = headless.clone().any(|(service, _, _)| seen(service));
     let vip = match journey.dialled {
         Occupant::Service(service) => {
@@ -144,7 +144,7 @@ fn undeclared<'a>(journey: &Journey<'a>, route: &Route<'a>) -> Causes {
 
 /// Mesh mTLS reached somebody who cannot terminate it.
 fn not_terminated(landing: &Landing<'_>, arrived: &Arrived<'_>) -> Causes {
-    let sidecar = landing.pod.is_some_and(|pod| !pod.host_network && matches!(pod.enrolment, Enrolment::Sidecar(_)));
+    let sidecar = landing.pod.is_some_and(|pod| !pod.host_network && matches!(*pod.enrolment, Enrolment::Sidecar(_)));
     let ruled = landing.tls.is_some_and(|tls| matches!(tls.because, Because::DestinationRule(_)));
     [
         (arrived.arrival.captured && !ruled, Cause::WorkloadPolicyIgnoredByClient),

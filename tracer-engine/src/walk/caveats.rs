@@ -23,11 +23,11 @@ pub(super) fn add<'a, T: Trail>(
             }
         }
     }
-    if landed.clone().any(|pod| pod.enrolment == Enrolment::Ambient) && !trip.caveats.contains(&Caveat::Ambient) {
+    if landed.clone().any(|pod| *pod.enrolment == Enrolment::Ambient) && !trip.caveats.contains(&Caveat::Ambient) {
         trip.caveats.push(Caveat::Ambient);
     }
     for pod in journey.source.into_iter().chain(landed) {
-        if let Enrolment::Sidecar(proxy) = &pod.enrolment {
+        if let Enrolment::Sidecar(proxy) = &*pod.enrolment {
             let untested = proxy.version.as_ref().filter(|version| !is_tested(version));
             let caveat = untested
                 .map(|version| Caveat::UntestedProxyVersion { pod: pod.key.name.clone(), version: version.clone() });

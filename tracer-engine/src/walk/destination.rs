@@ -48,7 +48,7 @@ pub(super) fn arrive<'a>(
 ) -> Arrived<'a> {
     let uncaptured =
         |end| Arrived { arrival: Arrival { captured: false, end }, in_codec: false, mode: None, declared: None };
-    let capture = match &pod.enrolment {
+    let capture = match &*pod.enrolment {
         _ if pod.host_network => None,
         Enrolment::Ambient => return ambient::arrive(index, pod, port, begins),
         Enrolment::Sidecar(proxy) => Some(&proxy.capture),

@@ -156,5 +156,5 @@ impl<'a> Chosen<'a> {
 
 /// Whether a pod's traffic passes a proxy of the mesh at all.
 pub(super) fn is_enrolled(pod: &Pod) -> bool {
-    !pod.host_network && matches!(pod.enrolment, Enrolment::Sidecar(_) | Enrolment::Ambient)
+    !pod.host_network && matches!(*pod.enrolment, Enrolment::Sidecar(_) | Enrolment::Ambient)
 }

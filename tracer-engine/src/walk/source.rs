@@ -27,7 +27,7 @@ pub(super) fn leave<T: Trail>(journey: &Journey<'_>, mut trail: T, out: &mut Out
         None => Uncaptured::Because(Cause::SourceNotInMesh),
         Some(pod) if capture::is_own(pod, journey.to.ip) => Uncaptured::Own,
         Some(pod) if pod.host_network => Uncaptured::Because(Cause::SourceNotInMesh),
-        Some(pod) => match &pod.enrolment {
+        Some(pod) => match &*pod.enrolment {
             Enrolment::Ambient => return ambient::leave(journey, trail, out),
             Enrolment::Gateway | Enrolment::None => Uncaptured::Because(Cause::SourceNotInMesh),
             Enrolment::Sidecar(proxy) => match capture::outbound(pod, &proxy.capture, journey.call.uid, journey.to) {

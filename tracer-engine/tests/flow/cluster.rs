@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use tracer_engine::mesh::facts::{
     AuthorizationPolicy, Capture, Delta, EndpointSlice, Enrolment, ExportTo, Fact, InterceptionMode, Kind, Labels,
     MeshConfig, MtlsMode, Namespace, Node, ObjectKey, OutboundPolicy, PeerAuthentication, Pod, Selection, Service,
-    ServiceKind, ServicePort, SidecarProxy, SliceEndpoint, SlicePort, TargetPort, Timestamp, Transport, Workload,
-    WorkloadKind,
+    ServiceKind, ServicePort, SidecarProxy, SliceEndpoint, SlicePort, TargetPort, Timestamp, Transport, Uid, Workload,
 };
 use tracer_engine::net::Name;
 
@@ -47,7 +46,7 @@ impl Cluster {
     }
 
     pub(crate) fn gone(mut self, pod: &str, address: &str) -> Self {
-        self.facts.push(Fact::Pod(Pod { gone: true, ready_since: None, ..pod_fact(pod, address, sidecar()) }));
+        self.facts.push(Fact::Pod(Pod { gone: true, ready: false, ..pod_fact(pod, address, sidecar()) }));
         self
     }
 
@@ -158,27 +157,24 @@ fn pod_fact(name: &str, address: &str, enrolment: Enrolment) -> Pod {
         all.push(("security.istio.io/tlsMode", "istio"));
     }
     Pod {
-        uid: format!("uid-of-{name}").into(),
+        uid: Uid::from(&*format!("uid-of-{name}")),
         created: Timestamp(1),
-        started: Some(Timestamp(1)),
         gone: false,
-        ready_since: Some(Timestamp(2)),
+        ready: true,
         ips: [ip(address)].into_iter().collect(),
         node: "node-1".into(),
         host_network: false,
         service_account: "default".into(),
         labels: labels(&all),
-        workload: Workload { kind: WorkloadKind::Deployment, name: app.clone() },
-        container_ports: smallvec::SmallVec::new(),
+        workload: Workload { kind: "Deployment".into(), name: app.clone() },
         tls_mode_istio: meshed,
-        hbone: false,
-        enrolment,
+        enrolment: enrolment.into(),
         key,
     }
 }
 
 fn sidecar() -> Enrolment {
-    Enrolment::Sidecar(std::sync::Arc::new(SidecarProxy {
+    Enrolment::Sidecar(SidecarProxy {
         version: Some("1.30.3".into()),
         revision: None,
         capture: Capture {
@@ -193,7 +189,7 @@ fn sidecar() -> Enrolment {
             include_inbound_ports: Selection::All,
             exclude_inbound_ports: Vec::new(),
         },
-    }))
+    })
 }
 
 fn service_port((name, port, target): &PortSpec) -> ServicePort {
@@ -208,12 +204,9 @@ fn service_port((name, port, target): &PortSpec) -> ServicePort {
 
 fn slice_endpoint(namespace: &Name, pod: &str, address: &str) -> SliceEndpoint {
     SliceEndpoint {
-        addresses: [ip(address)].into_iter().collect(),
+        address: ip(address),
         ready: true,
-        serving: true,
-        terminating: false,
         pod: Some(ObjectKey { namespace: namespace.clone(), name: pod.into() }),
-        node: Some("node-1".into()),
     }
 }
 

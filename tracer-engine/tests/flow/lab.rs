@@ -34,7 +34,7 @@ impl Lab {
         for fact in &cluster.facts {
             if let Fact::Pod(pod) = fact {
                 let netns = 4_026_532_000 + pods.len() as u32;
-                let sidecar = matches!(pod.enrolment, Enrolment::Sidecar(_));
+                let sidecar = matches!(*pod.enrolment, Enrolment::Sidecar(_));
                 pods.insert(pod.key.to_string(), Host { netns, ip: pod.ips[0], sidecar });
             }
         }

@@ -30,7 +30,10 @@ fn ambient_to_a_sidecar_is_plaintext_unless_it_takes_hbone() {
     let mut mesh = mesh();
     let (reason, causes) = mesh.causes("amb/a-0", "10.0.0.2:9000", Sends::Other);
     assert_eq!((reason, causes), (Reason::PlaintextToStrict, vec![Cause::AmbientToSidecar]));
-    mesh.pod_with("app/db-0", "10.0.0.2", |pod| pod.hbone = true);
+    mesh.pod_with("app/db-0", "10.0.0.2", |pod| {
+        let tunnel = ("networking.istio.io/tunnel".into(), "http".into());
+        pod.labels = pod.labels.iter().cloned().chain([tunnel]).collect();
+    });
     assert_eq!(mesh.reason("amb/a-0", "10.0.0.2:9000", Sends::Other), Reason::AmbientHbone);
 }
 
@@ -87,7 +90,7 @@ fn a_waypoint_takes_what_it_is_for() {
         }));
         mesh.vip("amb/b", "10.96.0.7", &[("tcp", 80)], &["amb/b-0"]);
         mesh.pod_with("amb/way-0", "10.0.0.25", |pod| {
-            pod.enrolment = Enrolment::None;
+            pod.enrolment = Enrolment::None.into();
             let own = ("gateway.networking.k8s.io/gateway-name", "way");
             pod.labels = of.map_or_else(|| labels(&[own]), |of| labels(&[own, ("istio.io/waypoint-for", of)]));
         });
@@ -105,14 +108,14 @@ fn a_waypoint_takes_what_it_is_for() {
 fn a_waypoint_that_nobody_knows_leaves_open_where_the_hop_goes() {
     let mut mesh = mesh();
     mesh.pod_with("amb/b-0", "10.0.0.21", |pod| {
-        pod.enrolment = Enrolment::Ambient;
+        pod.enrolment = Enrolment::Ambient.into();
         pod.labels = [("istio.io/use-waypoint".into(), "way".into())].into_iter().collect();
     });
     let outcome = mesh.one("amb/a-0", "10.0.0.21:7777", Sends::Other);
     assert_eq!((outcome.reason, outcome.path.hop.map(|hop| hop.to)), (Reason::AmbientHbone, Some(HopTarget::Unknown)));
     assert!(outcome.caveats.iter().any(|caveat| caveat.to_string().contains("waypoint way")), "{:?}", outcome.caveats);
     mesh.pod_with("amb/b-0", "10.0.0.21", |pod| {
-        pod.enrolment = Enrolment::Ambient;
+        pod.enrolment = Enrolment::Ambient.into();
         pod.labels = [("istio.io/use-waypoint".into(), "none".into())].into_iter().collect();
     });
     assert_eq!(mesh.one("amb/a-0", "10.0.0.21:7777", Sends::Other).caveats, [Caveat::Ambient]);

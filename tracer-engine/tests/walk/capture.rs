@@ -77,7 +77,7 @@ fn the_own_ip_comes_before_every_other_rule() {
 fn host_network_pods_and_gateways_are_not_captured() {
     let mut mesh = Mesh::strict();
     mesh.pod_with("app/on-node", "192.168.0.1", |pod| pod.host_network = true);
-    mesh.pod_with("app/gateway", "10.0.0.7", |pod| pod.enrolment = Enrolment::Gateway);
+    mesh.pod_with("app/gateway", "10.0.0.7", |pod| pod.enrolment = Enrolment::Gateway.into());
     for from in ["app/on-node", "app/gateway", "legacy/plain", "172.31.0.1"] {
         let (reason, causes) = mesh.causes(from, "10.0.0.2:9000", Sends::Other);
         assert_eq!((reason, causes), (Reason::PlaintextToStrict, vec![Cause::SourceNotInMesh]), "{from}");

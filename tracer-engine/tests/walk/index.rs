@@ -20,7 +20,7 @@ fn facts(build: impl FnOnce(&mut Mesh)) -> Pod {
     mesh.index.pod(&key("app/a")).map(|pod| (**pod).clone()).expect("app/a is there")
 }
 
-fn pod(uid: &str, created: i64, gone: bool) -> Pod {
+fn pod(uid: &str, created: u32, gone: bool) -> Pod {
     facts(|mesh| {
         mesh.pod_with("app/a", "10.0.0.5", |pod| {
             (pod.uid, pod.created, pod.gone) = (uid.into(), Timestamp(created), gone);
@@ -95,7 +95,7 @@ fn a_pod_that_failed_answers_as_a_tombstone_and_never_before_a_live_one() {
 fn a_pod_of_the_same_name_is_another_pod() {
     let mut index = synced();
     upsert(&mut index, at(10), pod("1", 10, false));
-    upsert(&mut index, at(20), Pod { ips: smallvec![addr("10.0.0.6")], ..pod("2", 20, false) });
+    upsert(&mut index, at(20), Pod { ips: [addr("10.0.0.6")].into_iter().collect(), ..pod("2", 20, false) });
     assert_eq!(who(&index, at(25)), "tombstone app/a");
     assert!(matches!(index.occupant(addr("10.0.0.6"), at(25)), Occupant::Pod(_)));
 }
@@ -250,8 +250,8 @@ fn every_kind() -> Vec<Delta> {
         Fact::EndpointSlice(EndpointSlice {
             key: key("app/web-1"),
             service: Some("web".into()),
-            endpoints: vec![endpoint],
-            ports: vec![SlicePort { name: "http".into(), port: Some(9200), transport: Transport::Tcp }],
+            endpoints: [endpoint].into(),
+            ports: [SlicePort { name: "http".into(), port: Some(9200), transport: Transport::Tcp }].into(),
         }),
         Fact::MeshConfig(crate::mesh::mesh_config("default")),
         Fact::PeerAuthentication(PeerAuthentication {

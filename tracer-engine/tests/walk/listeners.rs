@@ -27,7 +27,7 @@ fn not_ready_and_terminating_endpoints_keep_their_listeners() {
     let mut mesh = Mesh::strict();
     mesh.headless("app/db", &[("tcp", 9000)], &["app/db-0"]);
     let mut leaving = mesh.endpoint("app/db-0");
-    (leaving.ready, leaving.terminating) = (false, true);
+    leaving.ready = false;
     mesh.slice("app/db", vec![leaving], &[("tcp", 9000).into()]);
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::HeadlessTcp);
 }
@@ -94,7 +94,7 @@ fn a_service_entry_with_resolution_none_keeps_the_dialled_ip_in_plaintext() {
     assert_eq!(outcome.reason, Reason::PlaintextToStrict);
     let hop = outcome.path.hop.expect("it goes on");
     assert_eq!(hop.begins, HopBytes::AsSent);
-    assert_eq!(hop.cluster.expect("a cluster").host.as_ref(), "none.ext");
+    assert_eq!(hop.cluster.expect("a cluster").host, "none.ext");
     mesh.peer_for("app/open", Some("db"), MtlsMode::Permissive, &[]);
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::Passthrough);
 }

@@ -13,7 +13,7 @@ use tracer_engine::walk::walk;
 pub(crate) struct Mesh {
     pub(crate) index: Index,
     pods: BTreeMap<String, Pod>,
-    created: i64,
+    created: u32,
 }
 
 /// A Service port: `("http", 80)`, and where it differs the target.
@@ -59,14 +59,14 @@ impl Mesh {
     /// Neither sidecar nor label.
     pub(crate) fn plain(&mut self, name: &str, ip: &str) -> &mut Self {
         self.pod_with(name, ip, |pod| {
-            pod.enrolment = Enrolment::None;
+            pod.enrolment = Enrolment::None.into();
             pod.tls_mode_istio = false;
         })
     }
 
     pub(crate) fn ambient(&mut self, name: &str, ip: &str) -> &mut Self {
         self.pod_with(name, ip, |pod| {
-            pod.enrolment = Enrolment::Ambient;
+            pod.enrolment = Enrolment::Ambient.into();
             pod.tls_mode_istio = false;
         })
     }
@@ -81,8 +81,8 @@ impl Mesh {
     /// Changes the capture scope of a pod that is there.
     pub(crate) fn capture(&mut self, name: &str, change: impl FnOnce(&mut Capture)) -> &mut Self {
         let mut pod = self.pods[name].clone();
-        if let Enrolment::Sidecar(proxy) = &mut pod.enrolment {
-            change(&mut std::sync::Arc::make_mut(proxy).capture);
+        if let Enrolment::Sidecar(proxy) = std::sync::Arc::make_mut(&mut pod.enrolment) {
+            change(&mut proxy.capture);
         }
         self.pods.insert(name.to_owned(), pod.clone());
         self.put(Fact::Pod(pod))
@@ -133,7 +133,7 @@ impl Mesh {
         self.put(Fact::EndpointSlice(EndpointSlice {
             key: ObjectKey { namespace: of.namespace.clone(), name: format!("{}-slice", of.name).into() },
             service: Some(of.name),
-            endpoints,
+            endpoints: endpoints.into(),
             ports: ports.collect(),
         }))
     }
@@ -345,19 +345,17 @@ fn pod(name: &str, ip: &str, created: Timestamp) -> Pod {
     let key = key(name);
     let app = key.name.split('-').next().unwrap_or_default().to_owned();
     Pod {
-        uid: format!("{name}@{ip}").into(),
+        uid: Uid::from(&*format!("{name}@{ip}")),
         created,
-        started: Some(created),
         gone: false,
-        ready_since: Some(created),
-        ips: smallvec![addr(ip)],
+        ready: true,
+        ips: [addr(ip)].into_iter().collect(),
         node: "node".into(),
         host_network: false,
         service_account: "default".into(),
         labels: app_label(&app),
-        workload: Workload { kind: WorkloadKind::Pod, name: key.name.clone() },
-        container_ports: smallvec![],
-        enrolment: Enrolment::Sidecar(std::sync::Arc::new(SidecarProxy {
+        workload: Workload { kind: "Pod".into(), name: key.name.clone() },
+        enrolment: std::sync::Arc::new(Enrolment::Sidecar(SidecarProxy {
             version: Some("1.30.3".into()),
             revision: Some("default".into()),
             capture: Capture {
@@ -374,7 +372,6 @@ fn pod(name: &str, ip: &str, created: Timestamp) -> Pod {
             },
         })),
         tls_mode_istio: true,
-        hbone: false,
         key,
     }
 }
@@ -390,12 +387,5 @@ fn service_port(port: &PortOf) -> ServicePort {
 }
 
 fn endpoint(pod: &Pod) -> SliceEndpoint {
-    SliceEndpoint {
-        addresses: pod.ips.iter().copied().collect(),
-        ready: true,
-        serving: true,
-        terminating: false,
-        pod: Some(pod.key.clone()),
-        node: None,
-    }
+    SliceEndpoint { address: pod.ips[0], ready: true, pod: Some(pod.key.clone()) }
 }

@@ -184,8 +184,8 @@ fn a_proxy_outside_the_tested_versions_is_a_caveat() {
     {
         let mut mesh = Mesh::strict();
         mesh.pod_with("app/db-0", "10.0.0.2", |pod| {
-            if let Enrolment::Sidecar(proxy) = &mut pod.enrolment {
-                std::sync::Arc::make_mut(proxy).version = Some(version.into());
+            if let Enrolment::Sidecar(proxy) = std::sync::Arc::make_mut(&mut pod.enrolment) {
+                proxy.version = Some(version.into());
             }
         });
         let outcome = mesh.one("app/client", "10.0.0.2:9000", Sends::Other);

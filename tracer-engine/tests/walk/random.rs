@@ -30,8 +30,8 @@ fn build(choices: &[u8]) -> Mesh {
         let (kind, label, account) = (pick(6), pick(5) > 0, ["default", "other"][pick(2)]);
         mesh.pod_with(&name, &format!("10.0.0.{}", n + 1), |pod| {
             pod.enrolment = match kind {
-                0 => Enrolment::None,
-                1 => Enrolment::Ambient,
+                0 => Enrolment::None.into(),
+                1 => Enrolment::Ambient.into(),
                 _ => pod.enrolment.clone(),
             };
             pod.tls_mode_istio = label && kind > 1;

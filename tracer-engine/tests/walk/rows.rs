@@ -160,7 +160,7 @@ const ROWS: &[Row] = {
         (R::MtlsNotTerminated, Some(C::WorkloadPolicyIgnoredByClient), || ask(|m| { headless("tcp")(m); m.peer_for("app/own", Some("db"), MtlsMode::Disable, &[]); }, POD, Sends::Other)),
         (R::MtlsNotTerminated, Some(C::InboundPortExcluded), || ask(|m| { headless("tcp")(m); m.capture("app/db-0", |c| c.exclude_inbound_ports.push(9000)); }, POD, Sends::Other)),
         (R::MtlsNotTerminated, Some(C::LabelWithoutSidecar), || ask(|m| {
-            m.pod_with("app/db-0", IP, |p| p.enrolment = Enrolment::None);
+            m.pod_with("app/db-0", IP, |p| p.enrolment = Enrolment::None.into());
             headless("tcp")(m);
         }, POD, Sends::Other)),
         (R::MtlsNotTerminated, Some(C::DestinationRule), || ask(|m| {

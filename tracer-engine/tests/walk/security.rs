@@ -1,7 +1,6 @@
 //! Section 5, S5 and S6: hops and who encrypts them.
 
 use crate::mesh::{Mesh, PortOf, app_label, http, tls};
-use smallvec::smallvec;
 use tracer_engine::mesh::facts::*;
 use tracer_engine::verdict::{Cause, Reason, Security};
 use tracer_engine::walk::outcome::{Hop, HopBytes, HopTarget, Sends};
@@ -39,7 +38,7 @@ fn headless_goes_by_every_endpoint_of_the_port() {
         Fact::EndpointSlice(EndpointSlice {
             key: crate::mesh::key(name),
             service: Some("two".into()),
-            endpoints: vec![endpoint],
+            endpoints: [endpoint].into(),
             ports: ports
                 .iter()
                 .map(|p| SlicePort { name: p.0.into(), port: Some(p.2), transport: Transport::Tcp })
@@ -63,7 +62,7 @@ fn the_label_counts_and_not_the_sidecar() {
         &["app/a-0"],
     );
     assert_eq!(mesh.reason("app/client", "10.0.0.5:9000", Sends::Other), Reason::PlaintextToStrict);
-    mesh.pod_with("app/b-0", "10.0.0.6", |pod| pod.enrolment = Enrolment::None).headless(
+    mesh.pod_with("app/b-0", "10.0.0.6", |pod| pod.enrolment = Enrolment::None.into()).headless(
         "app/b",
         &[("tcp", 9000)],
         &["app/b-0"],
@@ -73,24 +72,21 @@ fn the_label_counts_and_not_the_sidecar() {
 }
 
 #[test]
-fn endpoints_that_count_are_not_ready_and_terminating_ones_too_and_addresses_without_a_pod() {
+fn endpoints_that_count_are_not_ready_ones_too_and_addresses_without_a_pod() {
     let mut mesh = Mesh::strict();
     mesh.plain("app/old-0", "10.0.0.5");
     let ports = [PortOf("tcp", 9000, 9000)];
     let mut leaving = mesh.headless("app/db", &[("tcp", 9000)], &["app/db-0"]).endpoint("app/old-0");
-    (leaving.ready, leaving.terminating) = (false, true);
+    leaving.ready = false;
     let own = mesh.endpoint("app/db-0");
-    let stranger = SliceEndpoint { pod: None, addresses: smallvec!["10.1.1.1".parse().unwrap()], ..own.clone() };
+    let stranger = SliceEndpoint { pod: None, address: "10.1.1.1".parse().unwrap(), ..own.clone() };
     for other in [leaving, stranger] {
         mesh.slice("app/db", vec![own.clone(), other], &ports);
         assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::PlaintextToStrict);
     }
     // A pod that nobody was told of yet is left out.
-    let unseen = SliceEndpoint {
-        pod: Some(crate::mesh::key("app/new-0")),
-        addresses: smallvec!["10.1.1.2".parse().unwrap()],
-        ..own.clone()
-    };
+    let unseen =
+        SliceEndpoint { pod: Some(crate::mesh::key("app/new-0")), address: "10.1.1.2".parse().unwrap(), ..own.clone() };
     mesh.slice("app/db", vec![own, unseen], &ports);
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::HeadlessTcp);
 }

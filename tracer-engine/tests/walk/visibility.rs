@@ -103,8 +103,8 @@ fn the_mesh_configuration_is_that_of_the_proxys_revision() {
     mesh.put(Fact::MeshConfig(MeshConfig { outbound: OutboundPolicy::RegistryOnly, ..mesh_config("canary") }));
     assert_eq!(mesh.reason("app/client", "10.0.0.2:7777", Sends::Other), Reason::PlaintextToStrict);
     mesh.pod_with("app/client", "10.0.0.1", |pod| {
-        if let Enrolment::Sidecar(proxy) = &mut pod.enrolment {
-            std::sync::Arc::make_mut(proxy).revision = Some("canary".into());
+        if let Enrolment::Sidecar(proxy) = std::sync::Arc::make_mut(&mut pod.enrolment) {
+            proxy.revision = Some("canary".into());
         }
     });
     assert_eq!(mesh.reason("app/client", "10.0.0.2:7777", Sends::Other), Reason::Blackhole);

@@ -32,7 +32,7 @@ const RULES: [Rule; 6] = [
     },
     Rule {
         name: "tracer-engine",
-        only: Some(&["hashbrown", "ipnet", "prefix-trie", "rustc-hash", "slab", "smallvec"]),
+        only: Some(&["arcstr", "hashbrown", "ipnet", "rustc-hash", "slab", "smallvec", "triomphe", "uuid"]),
         never: &["tracer-common", "tracer-daemon", "tracer-lab", "aya", "kube", "tokio"],
         why: "the engine is a pure fold over its own words: small data crates, no runtime, no wire, no kernel",
     },

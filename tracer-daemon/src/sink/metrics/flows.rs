@@ -2,7 +2,7 @@
 
 use super::super::wire::Spell;
 use super::labels::{
-    self, Attributed, Bytes, Dropped, Flow, Metric, Overflow, Peers, Reason, Rejection, Reset, Revision, Route,
+    self, Attributed, Bytes, Dropped, Flow, Metric, Overflow, Peers, Reason, Rejection, Reset, Revision, Route, Word,
 };
 use super::series::{Budget, Series};
 use prometheus_client::metrics::counter::Counter;
@@ -209,7 +209,7 @@ impl Recorder {
         if **reason == *LISTEN_OVERFLOW {
             self.overflows.add(Overflow::of(&peers), *count, *at, &mut self.budget);
         }
-        self.drops.add(Dropped { reason: reason.clone(), peers }, *count, *at, &mut self.budget);
+        self.drops.add(Dropped { reason: Word(reason.clone()), peers }, *count, *at, &mut self.budget);
     }
 
     fn hold(&mut self, record: &FlowRecord, route: &Route) {

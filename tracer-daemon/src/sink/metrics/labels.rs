@@ -2,9 +2,9 @@
 
 use super::super::wire::Spell;
 use super::series::Labels;
-use prometheus_client::encoding::EncodeLabelSet;
+use arcstr::literal;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use std::borrow::Cow;
-use std::sync::LazyLock;
 use tracer_engine::net::Name;
 use tracer_engine::record::{Attribution, FlowRecord, Party};
 use tracer_engine::verdict::Security;
@@ -14,19 +14,23 @@ pub(super) const UNKNOWN: &str = "unknown";
 /// What had no room of its own.
 pub(super) const OTHER: &str = "other";
 
-static UNKNOWN_NAME: LazyLock<Name> = LazyLock::new(|| UNKNOWN.into());
-static OTHER_NAME: LazyLock<Name> = LazyLock::new(|| OTHER.into());
+static UNKNOWN_NAME: Word = Word(literal!("unknown"));
+static OTHER_NAME: Word = Word(literal!("other"));
+
+/// A label's value that is somebody's name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Word(pub(super) Name);
 
 /// F of the contract: who, to whom, told by which end.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct Peers {
     pub(super) reporter: &'static str,
-    pub(super) source_workload: Name,
-    pub(super) source_workload_namespace: Name,
-    pub(super) destination_workload: Name,
-    pub(super) destination_workload_namespace: Name,
-    pub(super) destination_service_name: Name,
-    pub(super) destination_service_namespace: Name,
+    pub(super) source_workload: Word,
+    pub(super) source_workload_namespace: Word,
+    pub(super) destination_workload: Word,
+    pub(super) destination_workload_namespace: Word,
+    pub(super) destination_service_name: Word,
+    pub(super) destination_service_namespace: Word,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -50,14 +54,14 @@ pub(super) struct Rejection {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct Overflow {
-    pub(super) destination_workload: Name,
-    pub(super) destination_workload_namespace: Name,
+    pub(super) destination_workload: Word,
+    pub(super) destination_workload_namespace: Word,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct Dropped {
     /// The kernel's name.
-    pub(super) reason: Name,
+    pub(super) reason: Word,
     #[prometheus(flatten)]
     pub(super) peers: Peers,
 }
@@ -104,6 +108,12 @@ pub(super) struct Revision {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 pub(super) struct Metric {
     pub(super) metric: &'static str,
+}
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        (&*self.0).encode(encoder)
+    }
 }
 
 impl Peers {
@@ -235,10 +245,10 @@ pub(super) fn attribution(who: &Attribution) -> &'static str {
     }
 }
 
-fn workload(who: &Attribution) -> (Name, Name) {
+fn workload(who: &Attribution) -> (Word, Word) {
     match who {
         Attribution::Pod(identity) | Attribution::Tombstone(identity) => {
-            (identity.workload.name.clone(), identity.pod.namespace.clone())
+            (Word(identity.workload.name.clone()), Word(identity.pod.namespace.clone()))
         }
         Attribution::Service(_) | Attribution::Node(_) | Attribution::External | Attribution::Unknown(_) => {
             (UNKNOWN_NAME.clone(), UNKNOWN_NAME.clone())
@@ -246,13 +256,13 @@ fn workload(who: &Attribution) -> (Name, Name) {
     }
 }
 
-fn service(party: &Party) -> (Name, Name) {
+fn service(party: &Party) -> (Word, Word) {
     let own = match &party.who {
         Attribution::Service(key) => Some(key),
         _ => None,
     };
     match party.service.as_ref().or(own) {
-        Some(key) => (key.name.clone(), key.namespace.clone()),
+        Some(key) => (Word(key.name.clone()), Word(key.namespace.clone())),
         None => (UNKNOWN_NAME.clone(), UNKNOWN_NAME.clone()),
     }
 }

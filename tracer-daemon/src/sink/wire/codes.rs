@@ -1,7 +1,6 @@
 //! The public code of each word that has none in the engine. Exhaustive: a new word does not compile without one.
 
-use tracer_engine::mesh::facts::{Kind, WorkloadKind};
-use tracer_engine::net::Name;
+use tracer_engine::mesh::facts::Kind;
 use tracer_engine::record::{
     EvidenceKind, LegKind, Mesh, Outcome, Reporter, ResetBy, Scope, SeenFrom, Traffic, UnknownReason,
 };
@@ -152,18 +151,4 @@ impl Spell for Kind {
 /// For status and metrics alike.
 pub fn kind_name(kind: Kind) -> &'static str {
     kind.code()
-}
-
-/// A controller's kind is open: anything may own a pod.
-pub(super) fn workload_kind(kind: &WorkloadKind) -> Name {
-    match kind {
-        WorkloadKind::Deployment => "Deployment".into(),
-        WorkloadKind::StatefulSet => "StatefulSet".into(),
-        WorkloadKind::DaemonSet => "DaemonSet".into(),
-        WorkloadKind::ReplicaSet => "ReplicaSet".into(),
-        WorkloadKind::Job => "Job".into(),
-        WorkloadKind::CronJob => "CronJob".into(),
-        WorkloadKind::Pod => "Pod".into(),
-        WorkloadKind::Other(kind) => kind.clone(),
-    }
 }

@@ -1,7 +1,7 @@
 //! From the engine's record to the public one. Every field of the engine's is taken apart by name, so a new one does
 //! not compile until somebody has decided what the public sees of it.
 
-use super::codes::{Spell, workload_kind};
+use super::codes::Spell;
 use super::record::{Candidate, Drop, Evidence, Leg, Party, Record, Revised, Server};
 use super::{Code, VERSION};
 use crate::clock::Epoch;
@@ -187,7 +187,7 @@ fn pod(ip: IpAddr, port: u16, identity: &PodIdentity) -> Server {
         pod_unknown: None,
         pod_gone: false,
         workload: Some(workload.clone()),
-        workload_kind: Some(workload_kind(kind)),
+        workload_kind: Some(kind.clone()),
         service: None,
         mesh: mesh.code().into(),
     }

@@ -168,7 +168,7 @@ fn metadata(key: &ObjectKey) -> Metadata {
 }
 
 fn labels(of: &Labels) -> Map<Name, Name> {
-    of.0.iter().cloned().collect()
+    of.iter().cloned().collect()
 }
 
 fn of_service(service: &Service, amends: bool) -> Object<ServiceSpec> {
@@ -274,7 +274,7 @@ fn of_entry(entry: &ServiceEntry) -> Object<ServiceEntrySpec> {
 /// Of a pod that runs only labels can change.
 fn of_pod(pod: &Pod) -> Object<()> {
     let mesh = |(key, _): &(&Name, &Name)| &***key == "security.istio.io/tlsMode";
-    let changed = pod.labels.0.iter().map(|(key, value)| (key, value)).filter(mesh);
+    let changed = pod.labels.iter().map(|(key, value)| (key, value)).filter(mesh);
     let labels = changed.map(|(key, value)| (key.clone(), value.clone())).collect();
     Object { api_version: "v1", kind: "Pod", metadata: Metadata { labels, ..metadata(&pod.key) }, spec: None }
 }

@@ -62,8 +62,10 @@ impl Values {
         if text.is_empty() {
             return None;
         }
-        let time = text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp(time.as_second()));
-        self.some(time, field, text, "is no time such as 2026-08-01T00:00:00Z")
+        let time = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let time = self.some(time, field, text, "is no time such as 2026-08-01T00:00:00Z")?;
+        // What is out of this range is older or younger than everything else all the same.
+        Some(Timestamp(time.clamp(0, u32::MAX.into()) as u32))
     }
 
     /// Absent: TCP, as in Kubernetes.

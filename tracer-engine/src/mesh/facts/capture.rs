@@ -3,12 +3,11 @@
 use crate::net::Name;
 use ipnet::IpNet;
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Enrolment {
     /// Container or initContainer `istio-proxy` together with annotation `sidecar.istio.io/status`.
-    Sidecar(Arc<SidecarProxy>),
+    Sidecar(SidecarProxy),
     /// An ingress or egress gateway: has a proxy, captures nothing.
     Gateway,
     /// Annotation `ambient.istio.io/redirection: enabled`.

@@ -4,6 +4,7 @@ use super::{Labels, ObjectKey, Timestamp};
 use crate::net::Name;
 use smallvec::SmallVec;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Service {
@@ -77,22 +78,20 @@ pub struct EndpointSlice {
     pub key: ObjectKey,
     /// Label `kubernetes.io/service-name`; a slice without it belongs to no Service.
     pub service: Option<Name>,
-    pub endpoints: Vec<SliceEndpoint>,
-    pub ports: Vec<SlicePort>,
+    pub endpoints: Box<[SliceEndpoint]>,
+    pub ports: Arc<[SlicePort]>,
 }
 
+/// One address: an endpoint with several counts as several, as it does for Istio.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SliceEndpoint {
-    pub addresses: SmallVec<[IpAddr; 1]>,
+    pub address: IpAddr,
     pub ready: bool,
-    pub serving: bool,
-    pub terminating: bool,
     /// `targetRef` of kind Pod.
     pub pod: Option<ObjectKey>,
-    pub node: Option<Name>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SlicePort {
     pub name: Name,
     /// `None`: all ports.

@@ -55,7 +55,7 @@ impl Index {
             Kind::Node => self.remove_node(&key.name),
             Kind::Pod => {
                 let Some(pods) = self.pods.get_mut(&key.namespace) else { return false };
-                let Some(pod) = pods.remove(&key.name) else { return false };
+                let Some(pod) = pods.remove(key) else { return false };
                 if pods.is_empty() {
                     self.pods.remove(&key.namespace);
                 }
@@ -90,7 +90,7 @@ impl Index {
         self.interner.pod(&mut pod);
         let pod = Arc::new(pod);
         self.addresses.claim(at, &pod, synced);
-        self.pods.entry(pod.key.namespace.clone()).or_default().insert(pod.key.name.clone(), pod);
+        self.pods.entry(pod.key.namespace.clone()).or_default().insert(pod);
         true
     }
 

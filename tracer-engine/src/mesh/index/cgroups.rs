@@ -1,6 +1,7 @@
 //! Which cgroup of this node is which pod's, and which is no pod's.
 
-use crate::net::{CgroupId, Ktime, Name};
+use crate::mesh::facts::Uid;
+use crate::net::{CgroupId, Ktime};
 use crate::socket::CgroupOwner;
 use rustc_hash::FxHashMap as HashMap;
 
@@ -13,14 +14,14 @@ pub(super) struct Cgroups {
 struct Told {
     at: Ktime,
     /// `None`: no pod's.
-    uid: Option<Name>,
+    uid: Option<Uid>,
 }
 
 /// Whose the processes of a cgroup are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Whose<'a> {
+pub(super) enum Whose {
     /// The pod with this uid.
-    Pod(&'a Name),
+    Pod(Uid),
     /// No pod's.
     Node,
     Unknown,
@@ -35,12 +36,12 @@ impl Cgroups {
         if self.pods.len() >= MOST {
             self.forget_older_half();
         }
-        self.pods.insert(owner.cgroup, Told { at: owner.at, uid: owner.pod.clone() });
+        self.pods.insert(owner.cgroup, Told { at: owner.at, uid: owner.pod.as_deref().map(Uid::from) });
     }
 
-    pub(super) fn whose(&self, cgroup: CgroupId) -> Whose<'_> {
+    pub(super) fn whose(&self, cgroup: CgroupId) -> Whose {
         match self.pods.get(&cgroup) {
-            Some(Told { uid: Some(uid), .. }) => Whose::Pod(uid),
+            Some(Told { uid: Some(uid), .. }) => Whose::Pod(*uid),
             Some(Told { uid: None, .. }) => Whose::Node,
             None => Whose::Unknown,
         }

@@ -1,6 +1,7 @@
 //! Endpoints of a Service's port (`model.IstioEndpoint`), with what clients go by: the pod's tlsMode label.
 
 use super::Index;
+use super::keyed::Keyed;
 use crate::mesh::facts::{EndpointSlice, Labels, ObjectKey, Pod, SliceEndpoint, WorkloadEntry};
 use crate::mesh::registry::{Port, Registry, RegistryService};
 use crate::net::{Ktime, Name};
@@ -47,7 +48,7 @@ impl Index {
         match service.registry {
             Registry::Kubernetes => {
                 let slices = self.slices.of_service(&service.key);
-                slices.iter().flat_map(|slice| self.slice_endpoints(slice, port, at)).collect()
+                slices.into_iter().flat_map(|slice| self.slice_endpoints(slice, port, at)).collect()
             }
             Registry::ServiceEntry => {
                 let listed = service.endpoints.iter().filter_map(|entry| entry_endpoint(service, port, entry));
@@ -78,7 +79,7 @@ impl Index {
         &'a self,
         ip: IpAddr,
     ) -> impl Iterator<Item = (&'a Arc<RegistryService>, &'a Port, u16)> {
-        self.slices.with_address(ip).iter().flat_map(move |slice| {
+        self.slices.with_address(ip).into_iter().flat_map(move |slice| {
             let key = slice
                 .service
                 .as_ref()
@@ -99,20 +100,13 @@ impl Index {
     ) -> impl Iterator<Item = ServiceEndpoint<'a>> {
         let number = slice_port(slice, port);
         let endpoints = number.into_iter().flat_map(move |number| slice.endpoints.iter().map(move |e| (e, number)));
-        endpoints.flat_map(move |(endpoint, number)| {
-            endpoint.addresses.iter().filter_map(move |ip| self.slice_endpoint(endpoint, ip.to_canonical(), number, at))
-        })
+        endpoints.filter_map(move |(endpoint, number)| self.slice_endpoint(endpoint, number, at))
     }
 
     /// `endpointslice.go updateEndpointSliceForService`: an endpoint whose targetRef names a pod that is not known yet
     /// is left out until the pod comes.
-    fn slice_endpoint<'a>(
-        &'a self,
-        endpoint: &'a SliceEndpoint,
-        ip: IpAddr,
-        port: u16,
-        at: Ktime,
-    ) -> Option<ServiceEndpoint<'a>> {
+    fn slice_endpoint<'a>(&'a self, endpoint: &'a SliceEndpoint, port: u16, at: Ktime) -> Option<ServiceEndpoint<'a>> {
+        let ip = endpoint.address.to_canonical();
         let pod = match &endpoint.pod {
             Some(key) => Some(self.pod(key)?),
             None => None,
@@ -140,15 +134,15 @@ impl Index {
         port: &Port,
     ) -> impl Iterator<Item = ServiceEndpoint<'a>> {
         let number = port.target.unwrap_or(port.number);
-        let pods = (!service.selector.0.is_empty()).then(|| self.pods.get(&service.key.namespace)).flatten();
-        let selected = pods.into_iter().flat_map(|pods| pods.values());
+        let pods = (!service.selector.is_empty()).then(|| self.pods.get(&service.key.namespace)).flatten();
+        let selected = pods.into_iter().flat_map(Keyed::iter);
         selected.filter(|pod| !pod.gone && service.selector.selects(&pod.labels)).filter_map(move |pod| {
             Some(ServiceEndpoint {
                 ip: pod.ips.first()?.to_canonical(),
                 port: number,
                 pod: Some(pod),
                 labels: Some(&pod.labels),
-                ready: pod.ready_since.is_some(),
+                ready: pod.ready,
                 labelled: if pod.tls_mode_istio { Labelled::Yes } else { Labelled::No },
                 account: Some((&pod.key.namespace, &pod.service_account)),
                 name: EndpointName::Pod(&pod.key),

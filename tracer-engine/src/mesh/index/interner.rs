@@ -1,9 +1,8 @@
 //! One copy of what many facts say: each comes with names of its own, and of 100,000 pods nearly all say the same few
 //! thousand.
 
-use crate::mesh::facts::{
-    EndpointSlice, Enrolment, Labels, ObjectKey, Pod, Service, SidecarProxy, TargetPort, WorkloadKind,
-};
+use crate::mesh::facts::{EndpointSlice, Enrolment, Labels, ObjectKey, Pairs, Pod, Service, SlicePort, TargetPort};
+use crate::mesh::registry::{Port, RegistryService};
 use crate::net::Name;
 use rustc_hash::FxHashSet as HashSet;
 use std::hash::Hash;
@@ -12,13 +11,15 @@ use std::sync::Arc;
 #[derive(Default, Debug)]
 pub(super) struct Interner {
     names: Pool<Name>,
-    labels: Pool<Labels>,
+    labels: Pool<Pairs>,
+    ports: Pool<Arc<[Port]>>,
+    slice_ports: Pool<Arc<[SlicePort]>>,
     /// A cluster has a handful: one for each way of injecting.
-    sidecars: Vec<Arc<SidecarProxy>>,
+    enrolments: Vec<Arc<Enrolment>>,
 }
 
 /// Pods that differ from one another in their capture would be searched in vain.
-const SIDECARS: usize = 32;
+const ENROLMENTS: usize = 32;
 
 #[derive(Debug)]
 struct Pool<T> {
@@ -29,31 +30,30 @@ struct Pool<T> {
 
 trait Counted: Clone + Eq + Hash {
     fn holders(&self) -> usize;
+
+    /// Its like, in memory of its own. Whoever decoded a fact allocated it between much that is thrown away right after,
+    /// and what stays of it would keep all those pages.
+    fn copied(&self) -> Self;
 }
 
 impl Interner {
     pub(super) fn pod(&mut self, pod: &mut Pod) {
         self.key(&mut pod.key);
-        for name in [&mut pod.node, &mut pod.service_account, &mut pod.workload.name] {
+        for name in [&mut pod.node, &mut pod.service_account, &mut pod.workload.kind, &mut pod.workload.name] {
             self.names.one(name);
         }
-        if let WorkloadKind::Other(kind) = &mut pod.workload.kind {
-            self.names.one(kind);
-        }
         self.labels(&mut pod.labels);
-        if let Enrolment::Sidecar(sidecar) = &mut pod.enrolment {
-            self.sidecar(sidecar);
-        }
+        self.enrolment(&mut pod.enrolment);
     }
 
     pub(super) fn slice(&mut self, slice: &mut EndpointSlice) {
         self.names.one(&mut slice.key.namespace);
+        slice.key.name = slice.key.name.copied();
         slice.service.iter_mut().for_each(|service| self.names.one(service));
         for endpoint in &mut slice.endpoints {
             endpoint.pod.iter_mut().for_each(|pod| self.key(pod));
-            endpoint.node.iter_mut().for_each(|node| self.names.one(node));
         }
-        slice.ports.iter_mut().for_each(|port| self.names.one(&mut port.name));
+        self.slice_ports.one(&mut slice.ports);
     }
 
     pub(super) fn service(&mut self, service: &mut Service) {
@@ -68,24 +68,33 @@ impl Interner {
         }
     }
 
+    /// The ports of one that is made of a Service which was seen here.
+    pub(super) fn registered(&mut self, service: &mut RegistryService) {
+        self.ports.one(&mut service.ports);
+    }
+
     fn key(&mut self, key: &mut ObjectKey) {
         self.names.one(&mut key.namespace);
         self.names.one(&mut key.name);
     }
 
     fn labels(&mut self, labels: &mut Labels) {
-        if self.labels.is_known(labels) {
-            return self.labels.one(labels);
+        if !self.labels.is_known(&labels.shared) {
+            labels.shared = self.pairs(&labels.shared);
         }
-        *labels = Labels(labels.0.iter().map(|(key, value)| (self.names.of(key), self.names.of(value))).collect());
-        self.labels.one(labels);
+        self.labels.one(&mut labels.shared);
+        labels.own = self.pairs(&labels.own);
     }
 
-    fn sidecar(&mut self, sidecar: &mut Arc<SidecarProxy>) {
-        if let Some(known) = self.sidecars.iter().find(|known| *known == sidecar) {
-            *sidecar = Arc::clone(known);
-        } else if self.sidecars.len() < SIDECARS {
-            self.sidecars.push(Arc::clone(sidecar));
+    fn pairs(&mut self, pairs: &Pairs) -> Pairs {
+        pairs.iter().map(|(key, value)| (self.names.of(key), self.names.of(value))).collect()
+    }
+
+    fn enrolment(&mut self, enrolment: &mut Arc<Enrolment>) {
+        if let Some(known) = self.enrolments.iter().find(|known| *known == enrolment) {
+            *enrolment = Arc::clone(known);
+        } else if self.enrolments.len() < ENROLMENTS {
+            self.enrolments.push(Arc::clone(enrolment));
         }
     }
 }
@@ -107,8 +116,9 @@ impl<T: Counted> Pool<T> {
             self.known.retain(|known| known.holders() > 1);
             self.full = 2 * self.known.len().max(512);
         }
-        self.known.insert(value.clone());
-        value.clone()
+        let kept = value.copied();
+        self.known.insert(kept.clone());
+        kept
     }
 }
 
@@ -120,13 +130,32 @@ impl<T> Default for Pool<T> {
 
 impl Counted for Name {
     fn holders(&self) -> usize {
-        Arc::strong_count(self)
+        // One that lives for ever has no count: it is never forgotten.
+        Name::strong_count(self).unwrap_or(usize::MAX)
+    }
+
+    fn copied(&self) -> Self {
+        Name::from(&**self)
     }
 }
 
-impl Counted for Labels {
+impl<T: Clone + Eq + Hash> Counted for Arc<[T]> {
     fn holders(&self) -> usize {
-        Arc::strong_count(&self.0)
+        Arc::strong_count(self)
+    }
+
+    fn copied(&self) -> Self {
+        Arc::from(&**self)
+    }
+}
+
+impl Counted for Pairs {
+    fn holders(&self) -> usize {
+        Pairs::holders(self)
+    }
+
+    fn copied(&self) -> Self {
+        self.iter().cloned().collect()
     }
 }
 
@@ -138,11 +167,11 @@ mod tests {
     fn equal_names_are_one_and_those_that_nobody_holds_are_forgotten() {
         let mut names = Pool::default();
         let (first, again): (Name, Name) = (names.of(&"shop".into()), names.of(&"shop".into()));
-        assert!(Arc::ptr_eq(&first, &again));
+        assert!(Name::ptr_eq(&first, &again));
         for number in 0..100_000 {
             drop(names.of(&Name::from(number.to_string())));
         }
         assert!(names.known.len() <= 1024, "{}", names.known.len());
-        assert!(Arc::ptr_eq(&first, &names.of(&"shop".into())), "held all the while");
+        assert!(Name::ptr_eq(&first, &names.of(&"shop".into())), "held all the while");
     }
 }

@@ -1,9 +1,9 @@
 //! What is known already: so that a list that is told anew says only what differs.
 
 use super::Index;
+use super::keyed::Keyed;
 use crate::mesh::facts::{Delta, Fact, Kind, ObjectKey};
 use crate::net::Name;
-use rustc_hash::FxHashMap as HashMap;
 
 impl Index {
     /// Whether taking this in would change nothing.
@@ -56,7 +56,7 @@ impl Index {
             Kind::Namespace => self.namespaces.keys().map(named).collect(),
             Kind::MeshConfig => self.mesh_configs.keys().map(named).collect(),
             Kind::Node => self.nodes.keys().map(named).collect(),
-            Kind::Pod => self.pods.values().flat_map(HashMap::values).map(|pod| pod.key.clone()).collect(),
+            Kind::Pod => self.pods.values().flat_map(Keyed::iter).map(|pod| pod.key.clone()).collect(),
             Kind::Service => self.services.service_keys().cloned().collect(),
             Kind::ServiceEntry => self.services.entry_keys().cloned().collect(),
             Kind::EndpointSlice => self.slices.keys().cloned().collect(),

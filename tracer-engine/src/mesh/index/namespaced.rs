@@ -1,5 +1,6 @@
 //! Policies by namespace, the oldest first: where Istio says "the oldest wins" it sorts by creation time, then by name.
 
+use super::keyed::Object;
 use crate::mesh::facts::{
     AuthorizationPolicy, DestinationRule, ObjectKey, PeerAuthentication, Sidecar, Timestamp, VirtualService,
 };
@@ -12,8 +13,7 @@ pub(super) struct Namespaced<T> {
     by_namespace: HashMap<Name, Vec<Arc<T>>>,
 }
 
-pub(crate) trait Policy {
-    fn key(&self) -> &ObjectKey;
+pub(crate) trait Policy: Object {
     fn created(&self) -> Timestamp;
 
     /// `model.sortConfigByCreationTime`
@@ -73,10 +73,6 @@ impl<T: Policy + PartialEq + Clone> Namespaced<T> {
 
 macro_rules! policy {
     ($($kind:ident),*) => { $(impl Policy for $kind {
-        fn key(&self) -> &ObjectKey {
-            &self.key
-        }
-
         fn created(&self) -> Timestamp {
             self.created
         }
@@ -86,10 +82,6 @@ macro_rules! policy {
 policy!(PeerAuthentication, DestinationRule, Sidecar, VirtualService);
 
 impl Policy for AuthorizationPolicy {
-    fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-
     /// Nothing depends on their order.
     fn created(&self) -> Timestamp {
         Timestamp::default()

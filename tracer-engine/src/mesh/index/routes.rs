@@ -147,7 +147,7 @@ fn is_within(leaf: &HttpMatch, root: &HttpMatch) -> bool {
         && string_is_within(leaf.authority.as_ref(), root.authority.as_ref())
         && same(leaf.port.as_ref(), root.port.as_ref())
         && same(leaf.source_namespace.as_ref(), root.source_namespace.as_ref())
-        && root.source_labels.0.iter().all(|(key, value)| leaf.source_labels.get(key).is_none_or(|own| own == value))
+        && root.source_labels.iter().all(|(key, value)| leaf.source_labels.get(key).is_none_or(|own| own == value))
 }
 
 fn same<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
@@ -168,7 +168,7 @@ fn string_is_within(leaf: Option<&StringMatch>, root: Option<&StringMatch>) -> b
 
 /// `mergeHTTPMatchRequest`: what the delegate leaves out is the root's.
 fn both(root: &HttpMatch, leaf: &HttpMatch) -> HttpMatch {
-    let labels = root.source_labels.0.iter().chain(leaf.source_labels.0.iter());
+    let labels = root.source_labels.iter().chain(leaf.source_labels.iter());
     HttpMatch {
         uri: leaf.uri.clone().or_else(|| root.uri.clone()),
         authority: leaf.authority.clone().or_else(|| root.authority.clone()),

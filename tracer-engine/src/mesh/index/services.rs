@@ -1,11 +1,14 @@
 //! Services by everything that a listener, a virtual host or a cause asks for.
 
-use super::host::{ByHost, Shared};
+use super::by_ip::ByIp;
+use super::host::{ByHost, Shared, take, take_at};
 use super::interner::Interner;
+use super::keyed::Keyed;
 use crate::mesh::facts::{ObjectKey, Service, ServiceEntry};
 use crate::mesh::protocol::Protocol;
 use crate::mesh::registry::{Port, Registry, RegistryService, is_host};
 use crate::net::Name;
+use ipnet::IpNet;
 use rustc_hash::FxHashMap as HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -13,15 +16,13 @@ use std::sync::Arc;
 
 #[derive(Default, Debug)]
 pub(super) struct Services {
-    kubernetes: HashMap<ObjectKey, Arc<RegistryService>>,
-    /// The Services themselves, as a remedy would write them.
-    facts: HashMap<ObjectKey, Arc<Service>>,
+    kubernetes: Keyed<RegistryService>,
     entries: HashMap<ObjectKey, Shared<RegistryService>>,
     pub(super) hosts: ByHost<RegistryService>,
-    addresses: HashMap<IpAddr, Shared<RegistryService>>,
+    addresses: ByIp<Shared<RegistryService>>,
     ports: HashMap<u16, OnPort>,
     /// ServiceEntries by the ips in their `endpoints`.
-    entry_endpoints: HashMap<IpAddr, Shared<RegistryService>>,
+    entry_endpoints: ByIp<Shared<RegistryService>>,
     /// ServiceEntries with a `workloadSelector`, by namespace.
     selecting: HashMap<Name, Shared<RegistryService>>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct OnPort {
 
 impl Services {
     pub(super) fn knows_service(&self, service: &Service) -> bool {
-        self.facts.get(&service.key).is_some_and(|known| **known == *service)
+        self.kubernetes.get(&service.key).is_some_and(|known| **known == RegistryService::of_service(service))
     }
 
     pub(super) fn knows_entry(&self, entry: &ServiceEntry) -> bool {
@@ -56,10 +57,11 @@ impl Services {
         self.remove_service(&service.key);
         let mut service = service.clone();
         interner.service(&mut service);
-        let registered = Arc::new(RegistryService::of_service(&service));
+        let mut registered = RegistryService::of_service(&service);
+        interner.registered(&mut registered);
+        let registered = Arc::new(registered);
         self.insert(&registered);
-        self.kubernetes.insert(service.key.clone(), registered);
-        self.facts.insert(service.key.clone(), Arc::new(service));
+        self.kubernetes.insert(registered);
         true
     }
 
@@ -78,7 +80,6 @@ impl Services {
     }
 
     pub(super) fn remove_service(&mut self, key: &ObjectKey) -> bool {
-        self.facts.remove(key);
         self.kubernetes.remove(key).inspect(|service| self.forget(service)).is_some()
     }
 
@@ -86,16 +87,12 @@ impl Services {
         self.entries.remove(key).inspect(|services| services.iter().for_each(|service| self.forget(service))).is_some()
     }
 
-    pub(super) fn fact(&self, key: &ObjectKey) -> Option<&Arc<Service>> {
-        self.facts.get(key)
-    }
-
     pub(super) fn has_entry(&self, key: &ObjectKey) -> bool {
         self.entries.contains_key(key)
     }
 
     pub(super) fn service_keys(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.kubernetes.keys()
+        self.kubernetes.iter().map(|service| &service.key)
     }
 
     pub(super) fn entry_keys(&self) -> impl Iterator<Item = &ObjectKey> {
@@ -115,7 +112,7 @@ impl Services {
     }
 
     pub(super) fn at_address(&self, ip: IpAddr) -> &[Arc<RegistryService>] {
-        self.addresses.get(&ip).map_or(&[], |services| services)
+        self.addresses.get(ip).map_or(&[], |services| services)
     }
 
     pub(super) fn on_port(&self, port: u16) -> Option<&OnPort> {
@@ -123,7 +120,7 @@ impl Services {
     }
 
     pub(super) fn entries_with_endpoint(&self, ip: IpAddr) -> &[Arc<RegistryService>] {
-        self.entry_endpoints.get(&ip).map_or(&[], |services| services)
+        self.entry_endpoints.get(ip).map_or(&[], |services| services)
     }
 
     pub(super) fn selecting_entries(&self, namespace: &str) -> &[Arc<RegistryService>] {
@@ -133,13 +130,13 @@ impl Services {
     fn forget(&mut self, service: &Arc<RegistryService>) {
         self.hosts.remove(&service.hostname, service);
         for ip in vips(service) {
-            take(&mut self.addresses, &ip, service);
+            take_at(&mut self.addresses, ip, service);
         }
         for ip in entry_ips(service) {
-            take(&mut self.entry_endpoints, &ip, service);
+            take_at(&mut self.entry_endpoints, ip, service);
         }
         take(&mut self.selecting, &service.key.namespace, service);
-        for port in &service.ports {
+        for port in &*service.ports {
             if let Some(on_port) = self.ports.get_mut(&port.number) {
                 take(&mut on_port.namespaces, &service.key.namespace, service);
                 take(&mut on_port.http, &service.key.namespace, service);
@@ -151,15 +148,15 @@ impl Services {
     fn insert(&mut self, service: &Arc<RegistryService>) {
         self.hosts.insert(&service.hostname, service, |a, b| a.seniority() < b.seniority());
         for ip in vips(service) {
-            push(&mut self.addresses, ip, service);
+            push_sorted(self.addresses.or_default(ip), service);
         }
         for ip in entry_ips(service) {
-            push(&mut self.entry_endpoints, ip, service);
+            push_sorted(self.entry_endpoints.or_default(ip), service);
         }
-        if service.registry == Registry::ServiceEntry && !service.selector.0.is_empty() {
+        if service.registry == Registry::ServiceEntry && !service.selector.is_empty() {
             push(&mut self.selecting, service.key.namespace.clone(), service);
         }
-        for port in &service.ports {
+        for port in &*service.ports {
             let on_port = self.ports.entry(port.number).or_default();
             push(&mut on_port.namespaces, service.key.namespace.clone(), service);
             if service.alias_of.is_some() {
@@ -189,11 +186,11 @@ fn is_wide(service: &RegistryService, port: &Port) -> bool {
 }
 
 fn vips(service: &RegistryService) -> impl Iterator<Item = IpAddr> {
-    service.addresses.iter().filter(|net| is_host(net)).map(|net| net.addr().to_canonical())
+    service.addresses.iter().filter(|net| is_host(net)).map(IpNet::addr)
 }
 
 fn entry_ips(service: &RegistryService) -> impl Iterator<Item = IpAddr> {
-    service.endpoints.iter().filter_map(|endpoint| endpoint.address.parse::<IpAddr>().ok()).map(|ip| ip.to_canonical())
+    service.endpoints.iter().filter_map(|endpoint| endpoint.address.parse().ok())
 }
 
 fn push<K: Hash + Eq>(map: &mut HashMap<K, Shared<RegistryService>>, key: K, service: &Arc<RegistryService>) {
@@ -204,14 +201,5 @@ fn push_sorted(services: &mut Shared<RegistryService>, service: &Arc<RegistrySer
     if !services.iter().any(|known| Arc::ptr_eq(known, service)) {
         let at = services.partition_point(|known| known.seniority() < service.seniority());
         services.insert(at, Arc::clone(service));
-    }
-}
-
-fn take<K: Hash + Eq>(map: &mut HashMap<K, Shared<RegistryService>>, key: &K, service: &Arc<RegistryService>) {
-    if let Some(services) = map.get_mut(key) {
-        services.retain(|known| !Arc::ptr_eq(known, service));
-        if services.is_empty() {
-            map.remove(key);
-        }
     }
 }

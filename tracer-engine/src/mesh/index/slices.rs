@@ -1,18 +1,32 @@
-//! EndpointSlices by Service and by address.
+//! EndpointSlices by Service and by address. Several may share either, so both tables hold every slice by itself: what
+//! they share is read from the slice, and an entry is as small as it can be.
 
 use super::interner::Interner;
+use super::keyed::Keyed;
 use crate::mesh::facts::{EndpointSlice, ObjectKey};
-use rustc_hash::FxHashMap as HashMap;
+use crate::net::Name;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
-use std::hash::Hash;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 #[derive(Default, Debug)]
 pub(super) struct Slices {
-    objects: HashMap<ObjectKey, Arc<EndpointSlice>>,
-    services: HashMap<ObjectKey, SmallVec<[Arc<EndpointSlice>; 1]>>,
-    addresses: HashMap<IpAddr, SmallVec<[Arc<EndpointSlice>; 1]>>,
+    objects: Keyed<EndpointSlice>,
+    services: HashTable<Arc<EndpointSlice>>,
+    addresses: HashTable<Place>,
+}
+
+/// In the order of their keys.
+pub(super) type Found<'a> = SmallVec<[&'a Arc<EndpointSlice>; 2]>;
+
+/// One endpoint of a slice.
+#[derive(Debug)]
+struct Place {
+    slice: Arc<EndpointSlice>,
+    endpoint: u32,
 }
 
 impl Slices {
@@ -25,35 +39,34 @@ impl Slices {
         let mut slice = slice.clone();
         interner.slice(&mut slice);
         let slice = Arc::new(slice);
-        if let Some(service) = service_of(&slice) {
-            let slices = self.services.entry(service).or_default();
-            let at = slices.partition_point(|known| known.key < slice.key);
-            slices.insert(at, Arc::clone(&slice));
+        if let Some(service) = &slice.service {
+            let hash = hash_service(&slice.key.namespace, service);
+            self.services.insert_unique(hash, Arc::clone(&slice), |known| hash_own_service(known));
         }
-        for ip in addresses_of(&slice) {
-            let slices = self.addresses.entry(ip).or_default();
-            if !slices.iter().any(|known| Arc::ptr_eq(known, &slice)) {
-                let at = slices.partition_point(|known| known.key < slice.key);
-                slices.insert(at, Arc::clone(&slice));
-            }
+        for (hash, place) in Place::all(&slice) {
+            self.addresses.insert_unique(hash, place, Place::hash);
         }
-        self.objects.insert(slice.key.clone(), slice);
+        self.objects.insert(slice);
         true
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) -> bool {
         let Some(slice) = self.objects.remove(key) else { return false };
-        if let Some(service) = service_of(&slice) {
-            take(&mut self.services, &service, &slice);
+        let is_it = |known: &Arc<EndpointSlice>| Arc::ptr_eq(known, &slice);
+        if let Ok(entry) = self.services.find_entry(hash_own_service(&slice), is_it) {
+            entry.remove();
         }
-        for ip in addresses_of(&slice) {
-            take(&mut self.addresses, &ip, &slice);
+        for (hash, place) in Place::all(&slice) {
+            let is_it = |known: &Place| known.endpoint == place.endpoint && Arc::ptr_eq(&known.slice, &slice);
+            if let Ok(entry) = self.addresses.find_entry(hash, is_it) {
+                entry.remove();
+            }
         }
         true
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.objects.keys()
+        self.objects.iter().map(|slice| &slice.key)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,35 +77,106 @@ impl Slices {
         self.objects.get(key)
     }
 
-    pub(super) fn of_service(&self, service: &ObjectKey) -> &[Arc<EndpointSlice>] {
-        self.services.get(service).map_or(&[], |slices| slices)
+    pub(super) fn of_service(&self, service: &ObjectKey) -> Found<'_> {
+        let filed = self.services.iter_hash(hash_service(&service.namespace, &service.name));
+        in_order(
+            filed.filter(|slice| {
+                slice.service.as_ref() == Some(&service.name) && slice.key.namespace == service.namespace
+            }),
+        )
     }
 
-    pub(super) fn with_address(&self, ip: IpAddr) -> &[Arc<EndpointSlice>] {
-        self.addresses.get(&ip).map_or(&[], |slices| slices)
+    pub(super) fn with_address(&self, ip: IpAddr) -> Found<'_> {
+        let ip = ip.to_canonical();
+        let filed = self.addresses.iter_hash(hash_address(ip)).filter(|place| place.address() == ip);
+        in_order(filed.map(|place| &place.slice))
     }
 
     /// Whether a pod is said to have this address. An endpoint that somebody wrote by hand may be anything.
     pub(super) fn is_pods(&self, ip: IpAddr) -> bool {
-        let has = |addresses: &[IpAddr]| addresses.iter().any(|address| address.to_canonical() == ip);
-        let mut endpoints = self.with_address(ip).iter().flat_map(|slice| &slice.endpoints);
-        endpoints.any(|endpoint| endpoint.pod.is_some() && has(&endpoint.addresses))
+        let ip = ip.to_canonical();
+        let mut filed = self.addresses.iter_hash(hash_address(ip)).filter(|place| place.address() == ip);
+        filed.any(|place| place.slice.endpoints[place.endpoint as usize].pod.is_some())
     }
 }
 
-fn take<K: Hash + Eq>(map: &mut HashMap<K, SmallVec<[Arc<EndpointSlice>; 1]>>, key: &K, slice: &Arc<EndpointSlice>) {
-    if let Some(slices) = map.get_mut(key) {
-        slices.retain(|known| !Arc::ptr_eq(known, slice));
-        if slices.is_empty() {
-            map.remove(key);
+impl Place {
+    /// Each with its hash.
+    fn all(slice: &Arc<EndpointSlice>) -> impl Iterator<Item = (u64, Self)> {
+        (0..).zip(&slice.endpoints).map(|(endpoint, of)| {
+            (hash_address(of.address.to_canonical()), Self { slice: Arc::clone(slice), endpoint })
+        })
+    }
+
+    fn address(&self) -> IpAddr {
+        self.slice.endpoints[self.endpoint as usize].address.to_canonical()
+    }
+
+    fn hash(&self) -> u64 {
+        hash_address(self.address())
+    }
+}
+
+fn in_order<'a>(slices: impl Iterator<Item = &'a Arc<EndpointSlice>>) -> Found<'a> {
+    let mut slices: Found<'a> = slices.collect();
+    slices.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    // One that names an address twice.
+    slices.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    slices
+}
+
+fn hash_address(ip: IpAddr) -> u64 {
+    FxBuildHasher.hash_one(ip)
+}
+
+fn hash_service(namespace: &Name, service: &Name) -> u64 {
+    FxBuildHasher.hash_one((namespace, service))
+}
+
+/// Only slices that have one are filed by it.
+fn hash_own_service(slice: &EndpointSlice) -> u64 {
+    slice.service.as_ref().map_or(0, |service| hash_service(&slice.key.namespace, service))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::facts::SliceEndpoint;
+
+    fn slice(name: &str, addresses: &[&str]) -> EndpointSlice {
+        let endpoint = |ip: &&str| SliceEndpoint { address: ip.parse().expect("an address"), ready: true, pod: None };
+        EndpointSlice {
+            key: ObjectKey { namespace: "shop".into(), name: name.into() },
+            service: Some("web".into()),
+            endpoints: addresses.iter().map(endpoint).collect(),
+            ports: [].into(),
         }
     }
-}
 
-fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
-    Some(ObjectKey { namespace: slice.key.namespace.clone(), name: slice.service.clone()? })
-}
-
-fn addresses_of(slice: &EndpointSlice) -> impl Iterator<Item = IpAddr> {
-    slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.iter().map(IpAddr::to_canonical))
+    #[test]
+    fn slices_that_share_a_service_and_an_address_come_in_the_order_of_their_keys() {
+        let mut slices = Slices::default();
+        let mut interner = Interner::default();
+        let named = |found: Found<'_>| found.iter().map(|slice| slice.key.name.to_string()).collect::<Vec<_>>();
+        let (ip, web) =
+            ("10.0.0.1".parse().expect("an address"), ObjectKey { namespace: "shop".into(), name: "web".into() });
+        for name in ["c", "a", "b"] {
+            assert!(slices.upsert(&slice(name, &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner));
+        }
+        assert!(!slices.upsert(&slice("a", &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner), "nothing new");
+        assert_eq!(
+            (named(slices.with_address(ip)), named(slices.of_service(&web))),
+            (
+                vec!["a", "b", "c"].into_iter().map(String::from).collect(),
+                vec!["a", "b", "c"].into_iter().map(String::from).collect()
+            )
+        );
+        assert!(slices.upsert(&slice("a", &["10.0.0.2"]), &mut interner), "moved");
+        assert!(slices.remove(&slice("b", &[]).key));
+        assert_eq!(
+            (named(slices.with_address(ip)), named(slices.of_service(&web))),
+            (vec!["c".to_owned()], vec!["a".to_owned(), "c".to_owned()])
+        );
+        assert_eq!((slices.addresses.len(), slices.services.len(), slices.len()), (3, 2, 2));
+    }
 }

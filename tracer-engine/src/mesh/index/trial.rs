@@ -29,7 +29,7 @@ impl Index {
             Kind::Namespace => self.namespaces.get(&key.name).cloned().map(Fact::Namespace),
             Kind::Node => self.nodes.get(&key.name).cloned().map(Fact::Node),
             Kind::Pod => self.pod(&key).map(|pod| Fact::Pod(owned(pod))),
-            Kind::Service => self.services.fact(&key).map(|service| Fact::Service(owned(service))),
+            Kind::Service => self.service(&key).and_then(|service| service.to_service()).map(Fact::Service),
             Kind::EndpointSlice => self.slices.get(&key).map(|slice| Fact::EndpointSlice(owned(slice))),
             Kind::MeshConfig => self.mesh_configs.get(&key.name).cloned().map(Fact::MeshConfig),
             Kind::PeerAuthentication => {

@@ -89,7 +89,7 @@ pub(crate) fn of_endpoint<'a>(
         return smallvec![plain(Because::DestinationRule(rule.key()))];
     }
     // `endpoint_builder.go supportTunnel`: any proxy of a mesh that has ambient pods sends to them by HBONE.
-    if endpoint.pod.is_some_and(|pod| pod.enrolment == Enrolment::Ambient && !pod.host_network) {
+    if endpoint.pod.is_some_and(|pod| *pod.enrolment == Enrolment::Ambient && !pod.host_network) {
         let because = Because::Ambient(endpoint.name);
         return smallvec![ClientTlsChoice { begins: Begins::Hbone, because, namespace: Some(own) }];
     }

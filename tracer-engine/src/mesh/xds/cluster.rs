@@ -103,7 +103,7 @@ impl<'a> ClusterOf<'a> {
             return named(&tls.subject_alt_names);
         }
         let mut anybody = self.service.subject_alt_names.is_empty();
-        for port in &self.service.ports {
+        for port in &*self.service.ports {
             for endpoint in scope.index.endpoints(self.service, port, scope.as_of) {
                 if let Some((own_namespace, own)) = endpoint.account {
                     anybody = false;

@@ -71,7 +71,7 @@ pub(super) fn tell<T: Trail>(
             || match landing.pod {
                 Some(_) if reason == Reason::Own => "its own loopback interface",
                 Some(pod) if pod.host_network => "hostNetwork: no proxy takes it there",
-                Some(pod) if matches!(pod.enrolment, Enrolment::Sidecar(_)) => {
+                Some(pod) if matches!(*pod.enrolment, Enrolment::Sidecar(_)) => {
                     "excludeInboundPorts (istio-init -d, -b)"
                 }
                 Some(_) => "no sidecar",

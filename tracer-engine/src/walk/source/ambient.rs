@@ -59,6 +59,6 @@ fn before(journey: &Journey<'_>, hbone: &[Landing<'_>]) -> Waypoint {
 
 /// `serviceregistry/ambient/workloads.go`: ambient pods, and sidecars that say so.
 fn takes_hbone(landing: &Landing<'_>) -> bool {
-    let sidecar = |pod: &Pod| pod.hbone && matches!(pod.enrolment, Enrolment::Sidecar(_));
-    landing.pod.is_some_and(|pod| is_enrolled(pod) && (pod.enrolment == Enrolment::Ambient || sidecar(pod)))
+    let sidecar = |pod: &Pod| pod.accepts_hbone() && matches!(*pod.enrolment, Enrolment::Sidecar(_));
+    landing.pod.is_some_and(|pod| is_enrolled(pod) && (*pod.enrolment == Enrolment::Ambient || sidecar(pod)))
 }

@@ -16,30 +16,22 @@ pub(super) fn lower(slice: &object::EndpointSlice, to: &mut Values) -> EndpointS
         endpoints: endpoints
             .iter()
             .enumerate()
-            .map(|(at, endpoint)| lower_endpoint(endpoint, at, &metadata.namespace, to))
+            .flat_map(|(at, endpoint)| lower_endpoint(endpoint, at, &metadata.namespace, to))
             .collect(),
         ports: ports.iter().enumerate().filter_map(|(at, port)| lower_port(port, at, to)).collect(),
     }
 }
 
-fn lower_endpoint(of: &object::Endpoint, at: usize, namespace: &str, to: &mut Values) -> SliceEndpoint {
-    let object::Endpoint { addresses, conditions, target_ref, node_name } = of;
-    let object::EndpointConditions { ready, serving, terminating } = *conditions;
-    // The API's own reading of what is left out: ready, serving as ready is, not terminating.
-    let ready = ready.unwrap_or(true);
+fn lower_endpoint(of: &object::Endpoint, at: usize, namespace: &str, to: &mut Values) -> Vec<SliceEndpoint> {
+    let object::Endpoint { addresses, conditions, target_ref } = of;
+    // The API's own reading of what is left out.
+    let ready = conditions.ready.unwrap_or(true);
     let pod = target_ref.as_ref().filter(|target| target.kind == "Pod").map(|target| ObjectKey {
         namespace: name(if target.namespace.is_empty() { namespace } else { &target.namespace }),
         name: name(&target.name),
     });
-    let addresses = addresses.iter().filter_map(|ip| to.ip(&format!("endpoints[{at}].addresses"), ip)).collect();
-    SliceEndpoint {
-        addresses,
-        ready,
-        serving: serving.unwrap_or(ready),
-        terminating: terminating.unwrap_or(false),
-        pod,
-        node: node_name.as_deref().map(name),
-    }
+    let addresses = addresses.iter().filter_map(|ip| to.ip(&format!("endpoints[{at}].addresses"), ip));
+    addresses.map(|address| SliceEndpoint { address, ready, pod: pod.clone() }).collect()
 }
 
 fn lower_port(of: &object::EndpointPort, at: usize, to: &mut Values) -> Option<SlicePort> {

@@ -3,10 +3,8 @@
 use super::{capture, workload};
 use crate::source::cluster::object::{self, Container, Metadata, PodSpec, PodStatus};
 use crate::source::cluster::values::{Values, key, labels, name, some_name};
-use smallvec::SmallVec;
-use std::net::IpAddr;
 use std::sync::Arc;
-use tracer_engine::mesh::facts::{Enrolment, Pod, SidecarProxy, Timestamp};
+use tracer_engine::mesh::facts::{Enrolment, Ips, Pod, SidecarProxy, Uid};
 use tracer_engine::net::Name;
 
 /// Written by the injector when it injects: containers, volumes and the revision, as JSON.
@@ -19,11 +17,10 @@ pub(super) fn lower(pod: &object::Pod, to: &mut Values) -> Pod {
     let label = |key: &str| metadata.labels.get(key).map(String::as_str);
     Pod {
         key: key(metadata),
-        uid: name(metadata.annotations.get(STATIC).unwrap_or(&metadata.uid)),
+        uid: Uid::from(metadata.annotations.get(STATIC).unwrap_or(&metadata.uid)),
         created: to.created(metadata),
-        started: to.time("status.startTime", &status.start_time),
         gone: matches!(&*status.phase, "Failed" | "Succeeded"),
-        ready_since: ready_since(status, to),
+        ready: status.conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"),
         ips: ips(status, to),
         node: name(&spec.node_name),
         host_network: spec.host_network,
@@ -34,37 +31,18 @@ pub(super) fn lower(pod: &object::Pod, to: &mut Values) -> Pod {
         }),
         labels: labels(&metadata.labels),
         workload: workload::of(metadata),
-        container_ports: container_ports(spec, to),
-        enrolment: enrolment(metadata, spec, to),
+        enrolment: Arc::new(enrolment(metadata, spec, to)),
         tls_mode_istio: label("security.istio.io/tlsMode") == Some("istio"),
-        hbone: label("networking.istio.io/tunnel") == Some("http"),
     }
-}
-
-fn ready_since(status: &PodStatus, to: &mut Values) -> Option<Timestamp> {
-    let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready" && condition.status == "True")?;
-    to.time("status.conditions[Ready].lastTransitionTime", &ready.last_transition_time)
 }
 
 /// A pod that is not scheduled yet has none.
-fn ips(status: &PodStatus, to: &mut Values) -> SmallVec<[IpAddr; 2]> {
+fn ips(status: &PodStatus, to: &mut Values) -> Ips {
     let listed = status.pod_ips.iter().enumerate();
-    let mut ips: SmallVec<_> =
-        listed.filter_map(|(at, of)| to.ip(&format!("status.podIPs[{at}].ip"), &of.ip)).collect();
     if status.pod_ips.is_empty() && !status.pod_ip.is_empty() {
-        ips.extend(to.ip("status.podIP", &status.pod_ip));
+        return to.ip("status.podIP", &status.pod_ip).into_iter().collect();
     }
-    ips
-}
-
-fn container_ports(spec: &PodSpec, to: &mut Values) -> SmallVec<[u16; 4]> {
-    let mut ports = SmallVec::new();
-    for container in spec.containers.iter().chain(&spec.init_containers) {
-        for port in container.ports.iter().filter(|port| matches!(&*port.protocol, "" | "TCP")) {
-            ports.extend(to.port("spec.containers[].ports[].containerPort", port.container_port));
-        }
-    }
-    ports
+    listed.filter_map(|(at, of)| to.ip(&format!("status.podIPs[{at}].ip"), &of.ip)).collect()
 }
 
 /// What is, not what was asked for: the labels and the namespace that ask for injection say nothing about a pod that
@@ -91,11 +69,11 @@ fn enrolment(metadata: &Metadata, spec: &PodSpec, to: &mut Values) -> Enrolment 
     if told.is_none() && !unasked {
         return Enrolment::Gateway;
     }
-    Enrolment::Sidecar(Arc::new(SidecarProxy {
+    Enrolment::Sidecar(SidecarProxy {
         version: proxy.image.as_deref().and_then(tag),
         revision: revision(status, to),
         capture: capture::lower(told.map(|container| &*container.args).unwrap_or_default(), annotations, to),
-    }))
+    })
 }
 
 /// `registry:5000/istio/proxyv2:1.30.3@sha256:...` -> `1.30.3`

@@ -2,38 +2,33 @@
 
 use crate::source::cluster::object::Metadata;
 use crate::source::cluster::values::name;
-use tracer_engine::mesh::facts::{Workload, WorkloadKind};
+use tracer_engine::mesh::facts::Workload;
 
 pub(super) fn of(metadata: &Metadata) -> Workload {
     let Some(owner) = metadata.owner_references.iter().find(|owner| owner.controller) else {
-        return Workload { kind: WorkloadKind::Pod, name: name(&metadata.name) };
+        return workload("Pod", &metadata.name);
     };
     let (kind, owner_name) = (&*owner.kind, &*owner.name);
     let label = |key: &str| metadata.labels.get(key).map(String::as_str);
     if kind == "ReplicaSet" {
         let template = |key| label(key).and_then(|hash| without_hash(owner_name, hash));
         if let Some(deployment) = template("pod-template-hash") {
-            return Workload { kind: WorkloadKind::Deployment, name: name(deployment) };
+            return workload("Deployment", deployment);
         }
         if let Some(rollout) = template("rollouts-pod-template-hash") {
-            return Workload { kind: WorkloadKind::Other(name("Rollout")), name: name(rollout) };
+            return workload("Rollout", rollout);
         }
     }
     if kind == "Job"
         && let Some(cron_job) = without_schedule(owner_name)
     {
-        return Workload { kind: WorkloadKind::CronJob, name: name(cron_job) };
+        return workload("CronJob", cron_job);
     }
-    let kind = match kind {
-        "Deployment" => WorkloadKind::Deployment,
-        "StatefulSet" => WorkloadKind::StatefulSet,
-        "DaemonSet" => WorkloadKind::DaemonSet,
-        "ReplicaSet" => WorkloadKind::ReplicaSet,
-        "Job" => WorkloadKind::Job,
-        "CronJob" => WorkloadKind::CronJob,
-        other => WorkloadKind::Other(name(other)),
-    };
-    Workload { kind, name: name(owner_name) }
+    workload(kind, owner_name)
+}
+
+fn workload(kind: &str, of: &str) -> Workload {
+    Workload { kind: name(kind), name: name(of) }
 }
 
 /// `web-7f6d8b9c4` with hash `7f6d8b9c4` -> `web`

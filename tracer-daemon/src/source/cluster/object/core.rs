@@ -40,17 +40,12 @@ shapes! {
         containers: Vec<Container>,
         init_containers: Vec<Container>,
     }
-    ContainerPort {
-        container_port: i64,
-        protocol: String,
-    }
     PodStatus {
         phase: String,
         #[serde(rename = "podIP")]
         pod_ip: String,
         #[serde(rename = "podIPs")]
         pod_ips: Vec<PodIp>,
-        start_time: String,
         conditions: Vec<Condition>,
     }
     PodIp {
@@ -59,7 +54,6 @@ shapes! {
     Condition {
         r#type: String,
         status: String,
-        last_transition_time: String,
     }
 
     Service {
@@ -94,12 +88,9 @@ shapes! {
         addresses: Vec<String>,
         conditions: EndpointConditions,
         target_ref: Option<TargetRef>,
-        node_name: Option<String>,
     }
     EndpointConditions {
         ready: Option<bool>,
-        serving: Option<bool>,
-        terminating: Option<bool>,
     }
     TargetRef {
         kind: String,
@@ -114,7 +105,7 @@ shapes! {
 }
 
 /// Of Istio's own containers the name, of its proxy the image and of those that set up the capture the arguments; of
-/// all others only the ports.
+/// all others nothing.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "UnreducedContainer")]
 pub struct Container {
@@ -124,8 +115,6 @@ pub struct Container {
     pub image: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ports: Vec<ContainerPort>,
 }
 
 shapes! {
@@ -133,7 +122,6 @@ shapes! {
         name: String,
         image: Option<String>,
         args: Vec<String>,
-        ports: Vec<ContainerPort>,
     }
 }
 
@@ -145,13 +133,13 @@ impl Container {
 
 impl From<UnreducedContainer> for Container {
     fn from(from: UnreducedContainer) -> Self {
-        let UnreducedContainer { name, image, args, ports } = from;
+        let UnreducedContainer { name, image, args } = from;
         if name == Self::PROXY {
-            Self { name, image, args: Vec::new(), ports }
+            Self { name, image, args: Vec::new() }
         } else if Self::CAPTURE.contains(&&*name) {
-            Self { name, image: None, args, ports }
+            Self { name, image: None, args }
         } else {
-            Self { name: String::new(), image: None, args: Vec::new(), ports }
+            Self { name: String::new(), image: None, args: Vec::new() }
         }
     }
 }
