@@ -1,4 +1,4 @@
-//! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE.
+//! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE or when `gone` misses it.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -32,7 +32,12 @@ pub struct Live {
     pub seen: [u8; 2],
     pub reset_received: u8,
     pub reset_sent: u8,
-    pub syn_retransmits: u32,
+    pub syn_retransmits: u8,
+    /// It was looked for and not found (`gone`).
+    pub missing: u8,
+    pub padding: [u8; 2],
+    /// Where its `struct sock` lies, for whoever looks whether it still does.
+    pub address: u64,
 }
 
 /// An entry exists already.
@@ -63,6 +68,9 @@ impl Live {
             reset_received: 0,
             reset_sent: 0,
             syn_retransmits: 0,
+            missing: 0,
+            padding: [0; 2],
+            address: 0,
         }
     }
 
@@ -70,6 +78,7 @@ impl Live {
     /// accepted, or was open before the probes were (trap 19). What is out of scope is not asked for its owner.
     #[inline(always)]
     pub fn adopt(&mut self, sk: Sock, tcp: TcpSock) -> bool {
+        self.address = sk.address();
         sk.tuple(tcp, &mut self.socket);
         let covered = scope::covers(&self.socket.local, &self.socket.remote);
         if covered {
