@@ -1,5 +1,7 @@
 //! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE or when `gone` misses it.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
@@ -44,34 +46,19 @@ pub struct Live {
 pub struct Exists;
 
 impl Live {
-    /// Nothing is known yet.
+    /// Nothing is known yet. Zeroed word by word, which LLVM must not see through: of zeros in a row it makes a call of
+    /// `memset`, and that is a loop over bytes here.
     #[inline(always)]
-    pub fn blank() -> Self {
-        let socket = Socket {
-            cgroup: 0,
-            netns: 0,
-            uid: 0,
-            tid: 0,
-            mark: 0,
-            local: [0; 16],
-            remote: [0; 16],
-            local_port: 0,
-            remote_port: 0,
-            padding: 0,
-        };
-        Self {
-            socket,
-            since: 0,
-            opened: 0,
-            first: [0; 2],
-            seen: [0; 2],
-            reset_received: 0,
-            reset_sent: 0,
-            syn_retransmits: 0,
-            missing: 0,
-            padding: [0; 2],
-            address: 0,
+    pub fn blank(place: &mut MaybeUninit<Self>) -> &mut Self {
+        let words = place.as_mut_ptr().cast::<u64>();
+        let mut at = 0;
+        while at < size_of::<Self>() / size_of::<u64>() {
+            // SAFETY: within `place`, which is aligned to words and a multiple of them.
+            unsafe { words.add(at).write_volatile(0) };
+            at += 1;
         }
+        // SAFETY: every field is a number, and zero.
+        unsafe { place.assume_init_mut() }
     }
 
     /// Both ends and the owner; false where it is not to be traced. For a socket that is about to connect, was just

@@ -3,6 +3,7 @@
 //! Written as they are found into what user space reads, not into the ring: a hundred thousand of them would not fit.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
@@ -52,7 +53,8 @@ fn found(meta: *const Meta, sk: Sock) {
     if live::find(cookie).is_some() {
         return;
     }
-    let mut live = Live::blank();
+    let mut blank = MaybeUninit::uninit();
+    let live = Live::blank(&mut blank);
     let covered = live.adopt(sk, tcp);
     if state == LISTEN {
         // It has no other end; its port tells which end of a connection is the server's.
@@ -65,6 +67,6 @@ fn found(meta: *const Meta, sk: Sock) {
     let subject = Subject { at, cookie, socket: &live.socket };
     let written = iterator::write(meta, &subject, kind::OPEN, Open { state: state as u32, padding: 0 });
     if written && state != LISTEN {
-        live::keep(cookie, &live);
+        live::keep(cookie, live);
     }
 }
