@@ -84,7 +84,8 @@ pub struct FirstBytes {
     pub length: u32,
 }
 
-/// `kind::CLOSE`
+/// `kind::CLOSE`. Where nobody told of it (`close_flags::UNSEEN`) it lies in what the iterator over live sockets writes,
+/// not in the ring.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Close {
@@ -179,6 +180,9 @@ pub mod close_flags {
     pub const FIRST_FIN_SENT: u32 = 8;
     /// This end received a FIN before it sent one.
     pub const FIRST_FIN_RECEIVED: u32 = 16;
+    /// The socket was found to be no more (trap 20): nothing else of its close is known, `sent` and `received` least of
+    /// all.
+    pub const UNSEEN: u32 = 32;
 }
 
 /// The flags of a TCP header, as its byte 13 has them.

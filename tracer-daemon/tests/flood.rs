@@ -21,8 +21,9 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
     const THREADS: usize = 8;
     const EACH: usize = 6_250;
     const PAIRS: usize = THREADS * EACH;
-    // In one run of ten or so 6.18 lets one or two of the ends that dialled go from FIN_WAIT2 without telling of a change to CLOSE:
-    // perf on sock:inet_sock_set_state counts as many as the probes do.
+    // There are machines with processes during which no tracepoint fires (trap 20). A softirq that closes an end which dialled
+    // while one of them happens to run tells of nothing: neither of FIN_WAIT2 nor of CLOSE nor of the socket's destruction,
+    // to nobody: perf counts as many as the probes do.
     const UNTOLD: usize = 4;
     const LATE: Duration = Duration::from_secs(1);
     let namespace = Namespace::new();
@@ -49,6 +50,11 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
     trace.until_over(2 * PAIRS - UNTOLD, 0).await;
     // As a rule they are all there. Where some are not, the last lines tell whose they are.
     let _ = tokio::time::timeout(LATE, trace.until_over(2 * PAIRS, 0)).await;
+    let mut gone = Vec::new();
+    for _ in 0..2 {
+        trace.kernel.gone_sockets(&mut gone).expect("a sweep");
+    }
+    trace.take(gone);
     trace.detach();
     assert_eq!((trace.connected().len(), trace.accepted().len()), (PAIRS, PAIRS));
     let counts = trace.kernel.counts().expect("counts");
@@ -56,6 +62,11 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
     assert_eq!(counts.missed, 0, "what is not told was not skipped");
     let closed = trace.all(|change| matches!(change, SocketChange::Closed(_)));
     let closed: HashSet<_> = closed.into_iter().map(|event| event.socket.cookie).collect();
+    let gone = trace.all(|change| *change == SocketChange::Gone);
+    assert!(
+        gone.iter().all(|event| !closed.contains(&event.socket.cookie)),
+        "only what was not told is missed: {gone:?}"
+    );
     let kept: Vec<_> = trace.accepted().into_iter().filter(|event| !closed.contains(&event.socket.cookie)).collect();
     assert!(kept.is_empty(), "only ends that dialled go untold: {kept:?}");
     assert_eq!(counts.lost(), counts.untracked, "{counts:?}");

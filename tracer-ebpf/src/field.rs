@@ -12,6 +12,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 use tracer_common::{ABSENT, Socket};
 
 use crate::packet::Bytes;
+use crate::state::CLOSE;
 
 /// `struct sock`, as the verifier knows it.
 #[derive(Clone, Copy)]
@@ -131,6 +132,12 @@ impl Sock {
     #[inline(always)]
     pub fn accept_queue_is_full(self) -> bool {
         read::<u32>(self.0, &SOCK__ACK_BACKLOG) > read::<u32>(self.0, &SOCK__MAX_ACK_BACKLOG)
+    }
+
+    /// As a number: to be kept for longer than the verifier lets anybody keep a pointer (`is_still`).
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        self.0.addr() as u64
     }
 
     #[inline(always)]
@@ -256,6 +263,33 @@ impl TcpSock {
     pub fn bytes_received(self) -> u64 {
         read(self.0, &TCP_SOCK__BYTES_RECEIVED)
     }
+}
+
+/// Whether the socket with this cookie is still where it was, and not closed; true where that cannot be told.
+///
+/// Sockets are made of memory that is kept for sockets, and every new one gets a cookie that none had before it. So
+/// whatever lies there now is this socket if it has its cookie. One that was freed keeps cookie and state until its
+/// memory is used again, and nothing is freed before it was in CLOSE.
+#[inline(always)]
+pub fn is_still(address: u64, cookie: u64) -> bool {
+    match (peek::<u64>(address, &SOCK__COOKIE), peek::<u8>(address, &SOCK__STATE)) {
+        (Some(there), Some(state)) => there == cookie && i32::from(state) != CLOSE,
+        _ => true,
+    }
+}
+
+/// A field of whatever lies at an address that the verifier knows nothing of.
+#[inline(always)]
+fn peek<T: Default>(address: u64, offset: &Global<u32>) -> Option<T> {
+    let offset = offset.load();
+    if address == 0 || offset == ABSENT {
+        return None;
+    }
+    let mut value = T::default();
+    let from = (address + u64::from(offset)) as *const c_void;
+    // SAFETY: a value on the stack; the helper turns a fault into an error.
+    let status = unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, from) };
+    (status == 0).then_some(value)
 }
 
 /// ::ffff:a.b.c.d of an address in network order, as two words in memory order.

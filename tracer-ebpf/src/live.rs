@@ -1,4 +1,6 @@
-//! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE.
+//! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE or when `gone` misses it.
+
+use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -32,44 +34,38 @@ pub struct Live {
     pub seen: [u8; 2],
     pub reset_received: u8,
     pub reset_sent: u8,
-    pub syn_retransmits: u32,
+    pub syn_retransmits: u8,
+    /// It was looked for and not found (`gone`).
+    pub missing: u8,
+    pub padding: [u8; 2],
+    /// Where its `struct sock` lies, for whoever looks whether it still does.
+    pub address: u64,
 }
 
 /// An entry exists already.
 pub struct Exists;
 
 impl Live {
-    /// Nothing is known yet.
+    /// Nothing is known yet. Zeroed word by word, which LLVM must not see through: of zeros in a row it makes a call of
+    /// `memset`, and that is a loop over bytes here.
     #[inline(always)]
-    pub fn blank() -> Self {
-        let socket = Socket {
-            cgroup: 0,
-            netns: 0,
-            uid: 0,
-            tid: 0,
-            mark: 0,
-            local: [0; 16],
-            remote: [0; 16],
-            local_port: 0,
-            remote_port: 0,
-            padding: 0,
-        };
-        Self {
-            socket,
-            since: 0,
-            opened: 0,
-            first: [0; 2],
-            seen: [0; 2],
-            reset_received: 0,
-            reset_sent: 0,
-            syn_retransmits: 0,
+    pub fn blank(place: &mut MaybeUninit<Self>) -> &mut Self {
+        let words = place.as_mut_ptr().cast::<u64>();
+        let mut at = 0;
+        while at < size_of::<Self>() / size_of::<u64>() {
+            // SAFETY: within `place`, which is aligned to words and a multiple of them.
+            unsafe { words.add(at).write_volatile(0) };
+            at += 1;
         }
+        // SAFETY: every field is a number, and zero.
+        unsafe { place.assume_init_mut() }
     }
 
     /// Both ends and the owner; false where it is not to be traced. For a socket that is about to connect, was just
     /// accepted, or was open before the probes were (trap 19). What is out of scope is not asked for its owner.
     #[inline(always)]
     pub fn adopt(&mut self, sk: Sock, tcp: TcpSock) -> bool {
+        self.address = sk.address();
         sk.tuple(tcp, &mut self.socket);
         let covered = scope::covers(&self.socket.local, &self.socket.remote);
         if covered {

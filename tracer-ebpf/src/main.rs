@@ -6,7 +6,7 @@
 //!
 //! `set_state` the spine: connect, accept, close · `reset` who reset · `retransmit` unanswered SYNs · `first_bytes`
 //! payload · `early` payload that came before its socket · `kfree_skb` and `listener` what is dropped, `dropped` how it
-//! is counted and told · `open` sockets older than the probes · `scope` whose traffic is traced · `live` the sockets
+//! is counted and told · `open` sockets older than the probes · `gone` sockets whose end nobody told · `scope` whose traffic is traced · `live` the sockets
 //! being followed · `field` reading kernel structures · `packet` reading headers · `ring` the way out · `running` what
 //! interrupts what.
 #![no_std]
@@ -18,6 +18,8 @@ mod dropped;
 mod early;
 mod field;
 mod first_bytes;
+mod gone;
+mod iterator;
 mod kfree_skb;
 mod listener;
 mod live;

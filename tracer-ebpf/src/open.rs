@@ -3,15 +3,17 @@
 //! Written as they are found into what user space reads, not into the ring: a hundred thousand of them would not fit.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
-use tracer_common::{Event, Open, counter, kind};
+use aya_ebpf::helpers::generated::bpf_sock_from_file;
+use tracer_common::{Open, kind};
 
 use crate::field::Sock;
+use crate::iterator::{self, Meta};
 use crate::live::{self, Live};
-use crate::ring::{self, Subject};
+use crate::ring::Subject;
 use crate::state::{CLOSE, LISTEN, SYN_RECV, SYN_SENT};
 
 /// `struct bpf_iter__task_file`, which is part of the kernel's ABI.
@@ -21,12 +23,6 @@ pub struct TaskFile {
     task: *const c_void,
     fd: u32,
     file: *mut c_void,
-}
-
-/// `struct bpf_iter_meta`
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
 }
 
 #[unsafe(no_mangle)]
@@ -40,13 +36,12 @@ pub extern "C" fn open_sockets(ctx: *const TaskFile) -> i32 {
     // SAFETY: the helper returns NULL where the file is no socket.
     let socket: *const c_void = unsafe { bpf_sock_from_file(file.cast()) }.cast();
     let Some(sk) = Sock::of_socket(socket) else { return 0 };
-    // SAFETY: as above.
-    found(unsafe { read_volatile(&raw const (*meta).seq) }, sk);
+    found(meta, sk);
     0
 }
 
 #[inline(always)]
-fn found(seq: *mut c_void, sk: Sock) {
+fn found(meta: *const Meta, sk: Sock) {
     let state = i32::from(sk.state());
     // Half-open ones tell of themselves soon; closed ones have nothing more to tell.
     if matches!(state, CLOSE | SYN_SENT | SYN_RECV) {
@@ -58,7 +53,8 @@ fn found(seq: *mut c_void, sk: Sock) {
     if live::find(cookie).is_some() {
         return;
     }
-    let mut live = Live::blank();
+    let mut blank = MaybeUninit::uninit();
+    let live = Live::blank(&mut blank);
     let covered = live.adopt(sk, tcp);
     if state == LISTEN {
         // It has no other end; its port tells which end of a connection is the server's.
@@ -69,13 +65,8 @@ fn found(seq: *mut c_void, sk: Sock) {
     // SAFETY: a helper without arguments.
     let at = unsafe { bpf_ktime_get_ns() };
     let subject = Subject { at, cookie, socket: &live.socket };
-    let event = Event { header: subject.header(kind::OPEN), body: Open { state: state as u32, padding: 0 } };
-    // SAFETY: the event lives during the call. A full page is no loss: the iterator comes back with this very file.
-    let written = unsafe { bpf_seq_write(seq.cast(), (&raw const event).cast(), size_of::<Event<Open>>() as u32) };
-    if written == 0 {
-        ring::count(counter::EMITTED + kind::OPEN);
-        if state != LISTEN {
-            live::keep(cookie, &live);
-        }
+    let written = iterator::write(meta, &subject, kind::OPEN, Open { state: state as u32, padding: 0 });
+    if written && state != LISTEN {
+        live::keep(cookie, live);
     }
 }

@@ -1,5 +1,7 @@
 //! `tcp_receive_reset` and `tcp_send_reset`: which end reset the connection.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
@@ -37,9 +39,10 @@ fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
-    let mut live = Live::blank();
+    let mut blank = MaybeUninit::uninit();
+    let live = Live::blank(&mut blank);
     if live.adopt(sk, tcp) {
-        mark(&mut live);
-        let _ = live::follow(ctx, cookie, &live);
+        mark(live);
+        let _ = live::follow(ctx, cookie, live);
     }
 }

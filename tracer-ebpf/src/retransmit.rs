@@ -23,12 +23,12 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let cookie = live::cookie(sk);
     let Some(tcp) = sk.tcp() else { return 0 };
     let Some(live) = live::find(cookie) else { return 0 };
-    live.syn_retransmits += 1;
+    live.syn_retransmits = live.syn_retransmits.saturating_add(1);
     if live.syn_retransmits == 1 || live.syn_retransmits == 3 {
         sk.tuple(tcp, &mut live.socket);
         // SAFETY: a helper without arguments.
         let at = unsafe { bpf_ktime_get_ns() };
-        let (count, client_isn) = (live.syn_retransmits, tcp.snd_una());
+        let (count, client_isn) = (u32::from(live.syn_retransmits), tcp.snd_una());
         let body = SynRetransmit { since: live.since, count, client_isn };
         Subject { at, cookie, socket: &live.socket }.emit(kind::SYN_RETRANSMIT, body);
     }

@@ -1,5 +1,7 @@
 //! `inet_sock_set_state`: every change of a TCP socket's state. The spine of it all.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -85,30 +87,31 @@ impl Interest {
 /// In the caller's context: the only moment that knows the calling thread. The source port is not chosen yet (trap 1).
 #[inline(always)]
 fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) {
-    let mut live = Live::blank();
+    let mut blank = MaybeUninit::uninit();
+    let live = Live::blank(&mut blank);
     if !live.adopt(sk, tcp) {
         return;
     }
     live.since = now();
     live.socket.tid = bpf_get_current_pid_tgid() as u32;
     // A cookie that exists would be a second connect(2) on a socket that never reached CLOSE: the kernel has none.
-    let _ = live::follow(ctx, cookie, &live);
+    let _ = live::follow(ctx, cookie, live);
 }
 
 /// Often in softirq, where the current thread is whoever was interrupted: it is not read here.
 #[inline(always)]
 fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
-    let mut untracked;
+    let mut blank = MaybeUninit::uninit();
     let live = if let Some(live) = live::find(cookie) {
         // The source port was not chosen at SYN_SENT (trap 1).
         sk.tuple(tcp, &mut live.socket);
         live
     } else {
-        untracked = Live::blank();
+        let untracked = Live::blank(&mut blank);
         if !untracked.adopt(sk, tcp) {
             return;
         }
-        &mut untracked
+        untracked
     };
     let at = now();
     let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
@@ -121,16 +124,17 @@ fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
 #[inline(always)]
 fn accepted(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) -> Result<(), Exists> {
     let at = now();
-    let mut live = Live::blank();
+    let mut blank = MaybeUninit::uninit();
+    let live = Live::blank(&mut blank);
     if !live.adopt(sk, tcp) {
         return Ok(());
     }
     let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
-    let early = early::take(&live);
+    let early = early::take(live);
     if early.is_some() {
         live.seen[direction::RECEIVED as usize] = first_bytes::DONE;
     }
-    live::follow(ctx, cookie, &live)?;
+    live::follow(ctx, cookie, live)?;
     let (client_isn, server_isn) = (tcp.rcv_nxt().wrapping_sub(1), tcp.snd_una().wrapping_sub(1));
     let subject = Subject { at, cookie, socket: &live.socket };
     subject.emit(kind::ACCEPT, Accept { client_isn, server_isn, flags, padding: 0 });
@@ -142,17 +146,17 @@ fn accepted(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) -> 
 
 #[inline(always)]
 fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
-    let mut adopted;
+    let mut blank = MaybeUninit::uninit();
     let live = match live::find(cookie) {
         Some(live) => live,
         // The child of a listener that failed before its handshake was complete: nobody was ever told of it.
         None if from == SYN_RECV => return,
         None => {
-            adopted = Live::blank();
+            let adopted = Live::blank(&mut blank);
             if !adopted.adopt(sk, tcp) {
                 return;
             }
-            &mut adopted
+            adopted
         }
     };
     if live.opened == 0 {

@@ -128,7 +128,8 @@ impl FlowTable {
             self.listening.entry(event.socket.local.port).or_default().push(event.socket.owner.netns);
             return None;
         }
-        let over = matches!(event.change, SocketChange::Closed(_) | SocketChange::ConnectFailed { .. });
+        let gone = event.change == SocketChange::Gone;
+        let over = gone || matches!(event.change, SocketChange::Closed(_) | SocketChange::ConnectFailed { .. });
         match self.sockets.get(&event.socket.cookie).copied() {
             Some(Slot::Leg(key, side)) => self.update(key, side, event, foresight),
             Some(Slot::Counted(index)) => self.end(index, event).map(Change::Ended),
@@ -138,6 +139,7 @@ impl FlowTable {
                 }
                 None
             }
+            None if gone => None,
             None => self.open(event, foresight),
         }
     }

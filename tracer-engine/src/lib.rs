@@ -237,7 +237,8 @@ fn end(ended: Ended) -> FlowEnd {
     let outcome = match how {
         HowEnded::Closed => Outcome::Closed,
         HowEnded::Reset => Outcome::Reset,
-        HowEnded::GivenUp => Outcome::Established,
+        // The last that was seen of it.
+        HowEnded::GivenUp | HowEnded::Unseen => Outcome::Established,
         HowEnded::Failed(error) => classify::outcome_of(error, false),
     };
     FlowEnd { at, id: FlowId(serial), reporter, class, reason, outcome, bytes_sent, bytes_received, duration }

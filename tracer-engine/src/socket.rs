@@ -84,6 +84,8 @@ pub enum SocketChange {
     Found,
     /// As `Found`, of a listener: its port tells which end of such a connection is the server's.
     Listening,
+    /// It is no more, and its close was not told (trap 20): when it ended, how and with how many bytes is not known.
+    Gone,
 }
 
 /// A TCP segment that the kernel discarded, and its own word for why.

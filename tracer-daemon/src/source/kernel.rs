@@ -32,7 +32,7 @@ pub use counts::{EventCounts, EventKind, KindCount};
 use decode::Decoder;
 use drops::Drops;
 pub use error::KernelError;
-use probes::{Loaded, Probes};
+use probes::{Loaded, Probes, Sweep};
 use reasons::Reasons;
 use ring::Ring;
 pub use scope::Scope;
@@ -66,6 +66,7 @@ pub struct Kernel {
     reasons: Reasons,
     scope: Option<Scope>,
     open_sockets: Option<File>,
+    gone_sockets: Option<Sweep>,
     missing_fields: Vec<FieldStatus>,
 }
 
@@ -126,7 +127,7 @@ impl Kernel {
         capability::check()?;
         let kernel = {
             let layout = probes::layout()?;
-            let Loaded { probes, maps, drops, scope, open_sockets } = Probes::load(config, &layout)?;
+            let Loaded { probes, maps, drops, scope, open_sockets, gone_sockets } = Probes::load(config, &layout)?;
             let decoder = Decoder { reasons: layout.reasons.clone(), sees_resets: probes.see_resets() };
             Self {
                 probes,
@@ -137,6 +138,7 @@ impl Kernel {
                 reasons: layout.reasons,
                 scope: Some(scope),
                 open_sockets,
+                gone_sockets,
                 missing_fields: layout.missing,
             }
         };
@@ -168,10 +170,19 @@ impl Kernel {
         file.read_to_end(&mut bytes)
             .map_err(|error| KernelError::failed("read the open sockets")(error.to_string()))?;
         let already = out.len();
-        self.ring.take_open(&bytes, out);
+        self.ring.take_written(EventKind::Open, &bytes, out);
         let listens = |event: &KernelEvent| matches!(event, KernelEvent::Socket(event) if event.change == SocketChange::Listening);
         out[already..].sort_by_key(|event| !listens(event));
         self.cgroups.introduce(out);
+        Ok(())
+    }
+
+    /// The sockets that were missed twice, now and the last time that this was asked: they are no more, and the kernel did
+    /// not tell of it (trap 20). Takes half a microsecond for each live one.
+    pub fn gone_sockets(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
+        let Some(sweep) = &self.gone_sockets else { return Ok(()) };
+        let written = sweep.run().map_err(|error| KernelError::failed("look for live sockets")(error.to_string()))?;
+        self.ring.take_written(EventKind::Close, &written, out);
         Ok(())
     }
 
@@ -215,5 +226,6 @@ impl Kernel {
     pub fn detach(&mut self) {
         // A counter that cannot be read leaves the misses too high, never too low.
         self.probes.detach(self.ring.nested().unwrap_or(0));
+        self.gone_sockets = None;
     }
 }

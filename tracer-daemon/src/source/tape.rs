@@ -28,8 +28,8 @@ use tracer_engine::socket::KernelEvent;
 /// The format that is written, and the newest that can be read; every one before it can be, too.
 ///
 /// 1: plain lines. 2: compressed; the header says when the daemon was started and whether it read first payloads, and
-/// the wall clock is an input.
-pub const VERSION: u32 = 2;
+/// the wall clock is an input. 3: a socket can be gone without a close.
+pub const VERSION: u32 = 3;
 
 /// One input, as it came from its source. Cluster events are kept as objects, not as the facts they were lowered to:
 /// a better `lower` may make more of an old tape.

@@ -32,7 +32,7 @@ fn trap_12_a_missing_capability_is_named() {
 
 /// The first kernel on which each hook can be attached and tells something; older ones say why not. In tracing programs
 /// `bpf_get_socket_cookie` came with 5.12, which most of them call.
-const SINCE: [(&str, (u32, u32)); 9] = [
+const SINCE: [(&str, (u32, u32)); 10] = [
     ("inet_sock_set_state", (5, 12)),
     ("inet_sock_set_state/nested", (5, 12)),
     ("tcp_receive_reset", (5, 12)),
@@ -42,6 +42,7 @@ const SINCE: [(&str, (u32, u32)); 9] = [
     ("cgroup_skb/egress", (5, 7)),
     ("cgroup_skb/ingress", (5, 7)),
     ("iter/task_file", (5, 12)),
+    ("iter/bpf_map_elem", (5, 9)),
 ];
 
 #[tokio::test]

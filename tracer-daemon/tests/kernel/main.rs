@@ -5,6 +5,7 @@
 //! other traffic of the machine does not disturb.
 
 mod drops;
+mod gone;
 mod harness;
 mod loading;
 mod loss;

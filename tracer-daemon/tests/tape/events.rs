@@ -54,7 +54,7 @@ pub(crate) fn one_of_each() -> Vec<SocketEvent> {
         ConnectError::Other(71),
     ];
     changes.extend(errors.map(|error| SocketChange::ConnectFailed { since, error, client_isn: Some(8) }));
-    changes.extend([SocketChange::Found, SocketChange::Listening]);
+    changes.extend([SocketChange::Found, SocketChange::Listening, SocketChange::Gone]);
     let bodies = [
         None,
         Some(ResponseBody::UpstreamConnectionFailure),
@@ -155,6 +155,7 @@ fn any_change() -> impl Strategy<Value = SocketChange> {
         handshake().prop_map(|handshake| SocketChange::Accepted { handshake }),
         (direction, any_payload()).prop_map(|(direction, payload)| SocketChange::FirstBytes { direction, payload }),
         close.prop_map(SocketChange::Closed),
+        Just(SocketChange::Gone),
     ]
 }
 

@@ -163,8 +163,8 @@ fn what_is_no_tape_is_said() {
         assert!(said(text.as_bytes()).starts_with("this is no tape"), "{text}");
     }
     assert_eq!(
-        said(b"{\"mesh_tracer_tape\":3,\"everything\":\"else\"}\n"),
-        "the tape has format version 3, and 2 is the newest known here: use the mesh-tracer that wrote it"
+        said(b"{\"mesh_tracer_tape\":4,\"everything\":\"else\"}\n"),
+        "the tape has format version 4, and 3 is the newest known here: use the mesh-tracer that wrote it"
     );
 }
 
@@ -173,7 +173,7 @@ fn the_first_line_tells_a_person_what_it_is() {
     let tape = zstd::decode_all(&*tape(&[])).expect("a whole frame");
     let first = tape.split(|byte| *byte == b'\n').next().expect("a first line");
     let expected = format!(
-        "{{\"mesh_tracer_tape\":2,\"recorded_by\":\"mesh-tracer {}\",\"kernel\":\"6.18.0\",\"node\":\"n1\",\"boot\":\
+        "{{\"mesh_tracer_tape\":3,\"recorded_by\":\"mesh-tracer {}\",\"kernel\":\"6.18.0\",\"node\":\"n1\",\"boot\":\
          \"2026-11-23T10:00:00.123456789Z\",\"started\":\"2026-11-23T11:00:00Z\",\"first_bytes\":false,\"istio_namespace\":\"mesh\",\"revisions\":[\"canary\"],\
          \"verdict_deadline_ms\":2000,\"stall_deadline_ms\":5500,\"pods_of_all_nodes\":true}}",
         env!("CARGO_PKG_VERSION")

@@ -25,7 +25,7 @@ impl FlowTable {
                 let side = role::side_of_adopted(&socket, &event.change, proxy.as_ref());
                 (side.or_else(|| self.side_by_listeners(&socket))?, event.at, true)
             }
-            SocketChange::Listening => return None,
+            SocketChange::Listening | SocketChange::Gone => return None,
         };
         let by_ztunnel = side == Side::Client && role::is_ztunnels(&socket);
         let handed_on = by_ztunnel && role::is_handed_on(&socket, foresight.proxy(socket.remote.ip, event.at).as_ref());
@@ -156,6 +156,10 @@ impl FlowTable {
                 end.closed = Some(Closed { at: event.at, how: *how });
                 end.opened = end.opened.or(how.opened);
                 self.reopen_claims(key);
+                self.wake(key, settled);
+            }
+            SocketChange::Gone => {
+                end.gone = Some(event.at);
                 self.wake(key, settled);
             }
         }

@@ -53,6 +53,8 @@ pub enum HowEnded {
     Failed(ConnectError),
     /// It was given up while open, because too many were.
     GivenUp,
+    /// Its socket is no more, and nobody told how it ended.
+    Unseen,
 }
 
 impl FlowTable {
@@ -109,10 +111,14 @@ impl FlowTable {
 
     /// Something happened to the socket that ends a counted flow.
     pub(super) fn end(&mut self, index: u32, event: &SocketEvent) -> Option<Ended> {
-        let SocketChange::Closed(how) = &event.change else { return None };
+        let (how, close) = match &event.change {
+            SocketChange::Closed(close) => (HowEnded::of(close), Some(*close)),
+            SocketChange::Gone => (HowEnded::Unseen, None),
+            _ => return None,
+        };
         self.sockets.remove(&event.socket.cookie);
         let counted = self.drop_counted(index);
-        Some(counted.end(event.at, HowEnded::of(how), Some(*how)))
+        Some(counted.end(event.at, how, close))
     }
 
     fn drop_counted(&mut self, index: u32) -> Counted {
@@ -123,7 +129,7 @@ impl FlowTable {
         counted
     }
 
-    /// Closes that were lost leave flows that never end; a bound on their number gives the memory back.
+    /// Closes that were lost on their way leave flows that never end; a bound on their number gives the memory back.
     fn give_up_oldest(&mut self) -> Option<Ended> {
         if self.counted.len() < self.limits.open {
             return None;
@@ -182,11 +188,9 @@ impl HowEnded {
 impl LegEnd {
     /// When, how, and with which counters this socket ended.
     fn how_ended(&self) -> Option<(Ktime, HowEnded, Option<Close>)> {
-        match (self.failed, self.closed) {
-            (Some(failed), _) => Some((failed.at, HowEnded::Failed(failed.error), None)),
-            (None, Some(closed)) => Some((closed.at, HowEnded::of(&closed.how), Some(closed.how))),
-            (None, None) => None,
-        }
+        let failed = self.failed.map(|failed| (failed.at, HowEnded::Failed(failed.error), None));
+        let closed = self.closed.map(|closed| (closed.at, HowEnded::of(&closed.how), Some(closed.how)));
+        failed.or(closed).or(self.gone.map(|at| (at, HowEnded::Unseen, None)))
     }
 }
 

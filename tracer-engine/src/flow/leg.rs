@@ -80,6 +80,8 @@ pub struct LegEnd {
     pub sent: Option<Box<FirstBytes>>,
     pub received: Option<Box<FirstBytes>>,
     pub closed: Option<Closed>,
+    /// When it was found to be no more, its close untold.
+    pub gone: Option<Ktime>,
     /// Open before the tracer was: its beginning was not seen.
     pub adopted: bool,
 }
@@ -155,9 +157,9 @@ impl Leg {
         self.client.as_ref().is_some_and(|end| end.opened.is_none() && end.failed.is_none() && !end.adopted)
     }
 
-    /// Neither failed nor closed at any end that was seen.
+    /// Neither failed nor closed nor gone at any end that was seen.
     pub fn alive(&self) -> bool {
-        self.failed().is_none() && self.closed_at().is_none()
+        [&self.client, &self.server].into_iter().flatten().all(|end| !end.ended())
     }
 
     /// The first end that closed.
@@ -231,13 +233,14 @@ impl LegEnd {
             sent: None,
             received: None,
             closed: None,
+            gone: None,
             adopted: false,
         }
     }
 
     /// Nothing more can happen to this socket.
     pub fn ended(&self) -> bool {
-        self.failed.is_some() || self.closed.is_some()
+        self.failed.is_some() || self.closed.is_some() || self.gone.is_some()
     }
 }
 

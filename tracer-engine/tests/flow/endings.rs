@@ -110,6 +110,48 @@ fn a_stall_that_is_given_up_stays_one() {
 }
 
 #[test]
+fn trap_20_a_flow_whose_close_was_not_told_ends_and_nothing_is_made_up() {
+    let mut lab = mesh();
+    let mut app = lab.captured(FROM, "10.244.1.21:9400");
+    let mut up = lab.upstream(FROM, "10.244.1.21:9400", AT);
+    lab.wire.says(&mut app, By::Client, &says::OTHER);
+    lab.wire.says(&mut up, By::Client, &says::mesh_tls("es.search.svc.cluster.local", 9400));
+    lab.wire.pass(Duration::from_mins(2));
+    lab.wire.vanishes(&app);
+    // Whatever is said of it now is of no flow any more.
+    lab.wire.vanishes(&app);
+    let records = lab.seen_by(&[FROM]);
+    assert_eq!(flows(&records).len(), 1);
+    let ends: Vec<_> = records.iter().filter_map(|r| if let Record::End(end) = r { Some(end) } else { None }).collect();
+    assert_eq!(ends.len(), 1);
+    assert_eq!((ends[0].id, ends[0].class), (flows(&records)[0].id, Class::OpaqueTcp));
+    assert_eq!(ends[0].outcome, Outcome::Established, "neither closed nor reset: nobody saw it");
+    assert_eq!((ends[0].bytes_sent, ends[0].bytes_received), (0, 0));
+}
+
+#[test]
+fn trap_20_a_stall_whose_close_was_not_told_ends_as_one() {
+    let mut lab = mesh();
+    let app = lab.captured(FROM, "10.244.1.21:9300");
+    lab.wire.pass(Duration::from_mins(2));
+    lab.wire.vanishes(&app);
+    let records = lab.seen_by(&[FROM]);
+    assert_eq!(reasons(&records), [Some(Reason::ServerFirstStall)]);
+    assert_eq!(flows(&records)[0].outcome, Outcome::Established);
+    assert_eq!(records.iter().filter(|record| matches!(record, Record::End(_))).count(), 1);
+}
+
+#[test]
+fn trap_20_a_socket_that_nobody_heard_of_is_no_flow_when_it_is_gone() {
+    let mut lab = mesh();
+    let app = lab.captured(FROM, "10.244.1.21:9300");
+    lab.wire.events.clear();
+    lab.wire.vanishes(&app);
+    let records = lab.seen_by(&[FROM]);
+    assert!(!records.iter().any(|record| matches!(record, Record::Flow(_) | Record::End(_))), "{records:#?}");
+}
+
+#[test]
 fn a_port_check_claims_nothing() {
     let mut lab = mesh();
     let app = lab.captured(FROM, "10.244.1.21:9300");

@@ -102,7 +102,8 @@ fn later(event: &SocketEvent, by: Duration) -> SocketEvent {
         SocketChange::Accepted { .. }
         | SocketChange::FirstBytes { .. }
         | SocketChange::Found
-        | SocketChange::Listening => {}
+        | SocketChange::Listening
+        | SocketChange::Gone => {}
     }
     event
 }
@@ -247,6 +248,7 @@ fn change() -> impl Strategy<Value = SocketChange> {
         (since(), proptest::sample::select(errors.to_vec()), isn())
             .prop_map(|(since, error, client_isn)| SocketChange::ConnectFailed { since, error, client_isn }),
         Just(SocketChange::Found),
+        Just(SocketChange::Gone),
         Just(SocketChange::Listening),
         handshake().prop_map(|handshake| SocketChange::Accepted { handshake }),
         (any::<bool>(), payload()).prop_map(|(sent, payload)| SocketChange::FirstBytes {

@@ -140,6 +140,12 @@ impl Wire {
         self.close(conn, reset(By::Client), reset(By::Server), None, None);
     }
 
+    /// Its client's socket is no more, and no close of it was told.
+    pub(crate) fn vanishes(&mut self, conn: &Conn) {
+        self.tick();
+        self.emit(conn.client, SocketChange::Gone);
+    }
+
     fn close(
         &mut self,
         conn: &Conn,

@@ -60,7 +60,7 @@ impl EventKind {
             SocketChange::SynRetransmitted { .. } => Self::SynRetransmit,
             SocketChange::Accepted { .. } => Self::Accept,
             SocketChange::FirstBytes { .. } => Self::FirstBytes,
-            SocketChange::Closed(_) => Self::Close,
+            SocketChange::Closed(_) | SocketChange::Gone => Self::Close,
             SocketChange::Found | SocketChange::Listening => Self::Open,
         }
     }

@@ -87,6 +87,7 @@ impl Decoder {
                 SocketChange::Accepted { handshake: known.then_some(handshake) }
             }
             EventKind::FirstBytes => first_bytes(&body, bytes.len())?,
+            EventKind::Close if body.u32(offset_of!(WireClose, flags)) & close_flags::UNSEEN != 0 => SocketChange::Gone,
             EventKind::Close => SocketChange::Closed(close(&body)),
             EventKind::Open if body.u32(offset_of!(Open, state)) == LISTENING => SocketChange::Listening,
             EventKind::Open => SocketChange::Found,
@@ -147,6 +148,11 @@ fn kind_of(kind: u32) -> Result<EventKind, Malformed> {
         kind::OPEN => Ok(EventKind::Open),
         other => Err(Malformed::Kind(other)),
     }
+}
+
+/// Of a whole record, but for payload.
+pub(super) fn size_of_record(kind: EventKind) -> usize {
+    offset_of!(Event<FirstBytes>, body) + size_of_body(kind)
 }
 
 fn size_of_body(kind: EventKind) -> usize {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod hooks;
+mod sweep;
 
 use std::fs::File;
 
@@ -15,9 +16,13 @@ use super::ring::Maps;
 use super::scope::Scope;
 use super::{HookState, HookStatus, KernelConfig, KernelError, capability, cgroup2};
 use hooks::{HOOKS, Point};
+pub(super) use sweep::Sweep;
 
 /// The kernel side, as build.rs made it.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+
+/// The map of live sockets.
+const LIVE: &str = "LIVE";
 
 pub(super) struct Probes {
     /// `None` once detached.
@@ -33,6 +38,8 @@ pub(super) struct Loaded {
     pub scope: Scope,
     /// Reads as the sockets that are open, where the iterator could be attached.
     pub open_sockets: Option<File>,
+    /// Runs over the live sockets, where it could be attached.
+    pub gone_sockets: Option<Sweep>,
 }
 
 /// The running kernel's layout, as far as the probes need it.
@@ -41,7 +48,8 @@ pub(super) fn layout() -> Result<Layout, KernelError> {
         HOOKS.iter().filter_map(|hook| point(hook.point)).collect()
     };
     let tracepoints = name(|point| if let Point::Tracepoint(name) = point { Some(name) } else { None });
-    let iterators = name(|point| if let Point::Iterator(name) = point { Some(name) } else { None });
+    let iterators =
+        name(|point| if let Point::Iterator(name) | Point::Sweep(name) = point { Some(name) } else { None });
     Layout::of_this_kernel(&Wanted { tracepoints: &tracepoints, iterators: &iterators })
 }
 
@@ -53,7 +61,7 @@ impl Probes {
         let mut loader = EbpfLoader::new();
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
-        loader.map_max_entries("EVENTS", config.ring_bytes).map_max_entries("LIVE", config.max_sockets.max(1));
+        loader.map_max_entries("EVENTS", config.ring_bytes).map_max_entries(LIVE, config.max_sockets.max(1));
         let idle = u32::from(config.idle);
         loader.override_global("IDLE", &idle, true);
         let harmless = layout.reasons.harmless();
@@ -77,7 +85,7 @@ impl Probes {
             Err(HookState::Absent { why: "capability NET_ADMIN is missing: grant it".to_owned() })
         };
         let mut hooks = Vec::with_capacity(HOOKS.len());
-        let mut open_sockets = None;
+        let (mut open_sockets, mut gone_sockets) = (None, None);
         for hook in &HOOKS {
             let state = match (hook.point, &cgroup) {
                 (Point::Tracepoint(name), _) => match layout.lacks(name) {
@@ -89,12 +97,17 @@ impl Probes {
                     open_sockets = file;
                     state
                 }
+                (Point::Sweep(name), _) => {
+                    let (state, sweep) = attach::sweep(&mut object, hook, name, &layout.hooks, LIVE)?;
+                    gone_sockets = sweep;
+                    state
+                }
                 (Point::Cgroup(direction), Ok(cgroup)) => attach::cgroup(&mut object, hook, cgroup, direction)?,
                 (Point::Cgroup(_), Err(state)) => state.clone(),
             };
             hooks.push(hook.status(state)?);
         }
-        Ok(Loaded { probes: Self { object: Some(object), hooks }, maps, drops, scope, open_sockets })
+        Ok(Loaded { probes: Self { object: Some(object), hooks }, maps, drops, scope, open_sockets, gone_sockets })
     }
 
     pub(super) fn see_resets(&self) -> bool {

@@ -10,12 +10,12 @@ use log::Log;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Sleep;
-use tracer_common::{Event, Open, counter};
+use tracer_common::counter;
 use tracer_engine::socket::KernelEvent;
 
 use super::KernelError;
 use super::counts::{EventCounts, EventKind, KindCount};
-use super::decode::{Decoder, claimed_kind};
+use super::decode::{Decoder, claimed_kind, size_of_record};
 
 /// The probes' maps that user space reads.
 pub(super) struct Maps {
@@ -137,15 +137,15 @@ impl Ring {
         taken
     }
 
-    /// As `take`, of what the iterator over open files wrote: records of one size, one after the other.
-    pub(super) fn take_open(&mut self, bytes: &[u8], out: &mut Vec<KernelEvent>) {
-        for record in bytes.chunks(size_of::<Event<Open>>()) {
+    /// As `take`, of what an iterator wrote: records of one kind and size, one after the other.
+    pub(super) fn take_written(&mut self, kind: EventKind, bytes: &[u8], out: &mut Vec<KernelEvent>) {
+        for record in bytes.chunks(size_of_record(kind)) {
             match self.decoder.decode(record) {
                 Ok(event) => {
-                    self.decoded[EventKind::Open as usize] += 1;
+                    self.decoded[kind as usize] += 1;
                     out.push(event);
                 }
-                Err(_) => self.malformed[EventKind::Open as usize] += 1,
+                Err(_) => self.malformed[kind as usize] += 1,
             }
         }
     }

@@ -50,6 +50,7 @@ enum Change {
     Closed(Close),
     Found,
     Listening,
+    Gone,
 }
 
 /// Client's and server's initial sequence number.
@@ -192,6 +193,7 @@ impl From<&socket::SocketChange> for Change {
             socket::SocketChange::Closed(close) => Self::Closed((*close).into()),
             socket::SocketChange::Found => Self::Found,
             socket::SocketChange::Listening => Self::Listening,
+            socket::SocketChange::Gone => Self::Gone,
         }
     }
 }
@@ -215,6 +217,7 @@ impl From<Change> for socket::SocketChange {
             Change::Closed(close) => Self::Closed(close.into()),
             Change::Found => Self::Found,
             Change::Listening => Self::Listening,
+            Change::Gone => Self::Gone,
         }
     }
 }

@@ -162,6 +162,12 @@ fn a_close_tells_who_reset_and_who_closed_first() {
 }
 
 #[test]
+fn trap_20_a_close_that_nobody_saw_tells_nothing() {
+    let change = Bytes::of(kind::CLOSE).u64(5).u64(0).u64(0).u32(close_flags::UNSEEN).u32(0).change();
+    assert_eq!(change, SocketChange::Gone);
+}
+
+#[test]
 fn bytes_behind_the_payload_are_not_payload() {
     let mut bytes = Bytes::of(kind::FIRST_BYTES);
     bytes.u32(direction::SENT).u32(16).0.extend(b"GET / HTTP/1.1\r\nHost: other\r\n\r\n");

@@ -2,15 +2,17 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use aya::maps::Map;
 use aya::programs::iter::Iter;
 use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
 use super::hooks::Hook;
+use super::sweep::Sweep;
 use super::{HookState, KernelError};
 
 /// Lines of the verifier's log that are shown: its verdict stands at the end.
@@ -52,6 +54,29 @@ pub(super) fn iterator(
     };
     Ok(match link.into_file() {
         Ok(file) => (HookState::Attached, Some(file)),
+        Err(error) => (HookState::Absent { why: error.to_string() }, None),
+    })
+}
+
+/// As `iterator`, of a map's elements, and to be read as often as one likes.
+pub(super) fn sweep(
+    object: &mut Ebpf,
+    hook: &Hook,
+    name: &str,
+    functions: &Btf,
+    map: &str,
+) -> Result<(HookState, Option<Sweep>), KernelError> {
+    let failed = KernelError::failed("open the probes' maps");
+    let fd = match object.map(map) {
+        Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|error| failed(error.to_string()))?,
+        _ => return Err(failed(format!("there is no {map}"))),
+    };
+    let program: &mut Iter = program(object, hook)?;
+    if let Err(error) = program.load(name, functions) {
+        return Ok((state::<()>(Err(error))?, None));
+    }
+    Ok(match program.fd().map_err(io::Error::other).and_then(|program| Sweep::attach(program.as_fd(), fd.as_fd())) {
+        Ok(sweep) => (HookState::Attached, Some(sweep)),
         Err(error) => (HookState::Absent { why: error.to_string() }, None),
     })
 }
