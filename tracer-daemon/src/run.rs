@@ -9,6 +9,7 @@ use tracer_daemon::cli::RunArgs;
 use tracer_daemon::command::Failure;
 use tracer_daemon::config::Config;
 use tracer_daemon::lifecycle::{DRAIN_WITHIN, Drain};
+use tracer_daemon::process;
 use tracing::{info, warn};
 
 /// The engine and the journal have threads of their own; what is left is reading the ring and answering.
@@ -20,6 +21,7 @@ struct Signals {
 }
 
 pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
+    process::keep_heap_small();
     let config = Config::try_from(args).map_err(Failure::input)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)

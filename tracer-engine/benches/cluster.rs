@@ -153,7 +153,7 @@ fn slice(number: u32) -> Fact {
     let endpoints = (number..PODS).step_by(SERVICES as usize).map(|pod| SliceEndpoint {
         address: ip(pod),
         ready: true,
-        pod: Some(ObjectKey { namespace: team(number).into(), name: pod_name(pod).into() }),
+        pod: Some(pod_name(pod).into()),
     });
     let port = |name: &str, port: u16| SlicePort { name: name.into(), port: Some(port), transport: Transport::Tcp };
     Fact::EndpointSlice(EndpointSlice {

@@ -102,13 +102,14 @@ fn a_slice_says_who_stands_behind_a_service() {
     let of = slice(
         "addressType: IPv4, endpoints: [{addresses: [10.0.0.1], nodeName: n1, targetRef: {kind: Pod, name: web-0, namespace: \
          shop}, conditions: {ready: false, serving: true, terminating: true}}, {addresses: [10.0.0.2, 10.0.1.2], targetRef: {kind: \
-         Pod, name: web-1}}, {addresses: [10.0.0.3], targetRef: {kind: Node, name: n1}, conditions: {ready: false}}], \
+         Pod, name: web-1}}, {addresses: [10.0.0.3], targetRef: {kind: Node, name: n1}, conditions: {ready: false}}, \
+         {addresses: [10.0.0.4], targetRef: {kind: Pod, name: db-0, namespace: data}}], \
          ports: [{name: http, port: 8080, protocol: TCP}, {port: null}]",
     );
     let endpoint = |ip: &str, ready, pod: Option<&str>| SliceEndpoint {
         address: ip.parse().expect("an ip"),
         ready,
-        pod: pod.map(|name| tracer_engine::mesh::facts::ObjectKey { namespace: "shop".into(), name: name.into() }),
+        pod: pod.map(Into::into),
     };
     assert_eq!(of.service.as_deref(), Some("web"));
     assert_eq!(
@@ -118,6 +119,7 @@ fn a_slice_says_who_stands_behind_a_service() {
             endpoint("10.0.0.2", true, Some("web-1")),
             endpoint("10.0.1.2", true, Some("web-1")),
             endpoint("10.0.0.3", false, None),
+            endpoint("10.0.0.4", true, Some("data/db-0")),
         ]
     );
     let port = |name: &str, port| SlicePort { name: name.into(), port, transport: Transport::Tcp };

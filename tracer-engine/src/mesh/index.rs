@@ -50,7 +50,7 @@ pub struct Index {
     interner: Interner,
     namespaces: HashMap<Name, Namespace>,
     nodes: HashMap<Name, Node>,
-    pods: HashMap<Name, Keyed<Pod>>,
+    pods: Pods,
     addresses: Addresses,
     services: Services,
     slices: Slices,
@@ -64,6 +64,9 @@ pub struct Index {
     routes: Routes,
     authorization_policies: Namespaced<AuthorizationPolicy>,
 }
+
+/// By namespace.
+type Pods = HashMap<Name, Keyed<Pod>>;
 
 impl Index {
     pub fn new() -> Self {

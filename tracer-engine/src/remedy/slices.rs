@@ -29,7 +29,7 @@ pub(super) fn of_new(case: &Case<'_>, service: &Service) -> Vec<Fact> {
     let selected = case.index.pods_in(&service.key.namespace);
     let selected = selected.filter(|pod| !pod.gone && service.selector.selects(&pod.labels));
     let endpoints = selected.filter_map(|pod| {
-        Some(SliceEndpoint { address: *pod.ips.first()?, ready: pod.ready, pod: Some(pod.key.clone()) })
+        Some(SliceEndpoint { address: *pod.ips.first()?, ready: pod.ready, pod: Some(pod.key.name.clone()) })
     });
     let ports = service.ports.iter().filter_map(|port| match port.target {
         TargetPort::Number(number) => {

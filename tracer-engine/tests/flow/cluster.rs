@@ -125,7 +125,7 @@ impl Cluster {
         self.facts.push(Fact::EndpointSlice(EndpointSlice {
             key: ObjectKey { namespace: key.namespace.clone(), name: format!("{}-abcde", key.name).into() },
             service: Some(key.name.clone()),
-            endpoints: endpoints.iter().map(|(pod, address)| slice_endpoint(&key.namespace, pod, address)).collect(),
+            endpoints: endpoints.iter().map(|(pod, address)| slice_endpoint(pod, address)).collect(),
             ports: ports
                 .iter()
                 .map(|(name, _, target)| SlicePort {
@@ -202,12 +202,8 @@ fn service_port((name, port, target): &PortSpec) -> ServicePort {
     }
 }
 
-fn slice_endpoint(namespace: &Name, pod: &str, address: &str) -> SliceEndpoint {
-    SliceEndpoint {
-        address: ip(address),
-        ready: true,
-        pod: Some(ObjectKey { namespace: namespace.clone(), name: pod.into() }),
-    }
+fn slice_endpoint(pod: &str, address: &str) -> SliceEndpoint {
+    SliceEndpoint { address: ip(address), ready: true, pod: Some(pod.into()) }
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -387,5 +387,5 @@ fn service_port(port: &PortOf) -> ServicePort {
 }
 
 fn endpoint(pod: &Pod) -> SliceEndpoint {
-    SliceEndpoint { address: pod.ips[0], ready: true, pod: Some(pod.key.clone()) }
+    SliceEndpoint { address: pod.ips[0], ready: true, pod: Some(pod.key.to_string().into()) }
 }

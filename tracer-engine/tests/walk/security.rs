@@ -85,8 +85,7 @@ fn endpoints_that_count_are_not_ready_ones_too_and_addresses_without_a_pod() {
         assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::PlaintextToStrict);
     }
     // A pod that nobody was told of yet is left out.
-    let unseen =
-        SliceEndpoint { pod: Some(crate::mesh::key("app/new-0")), address: "10.1.1.2".parse().unwrap(), ..own.clone() };
+    let unseen = SliceEndpoint { pod: Some("new-0".into()), address: "10.1.1.2".parse().unwrap(), ..own.clone() };
     mesh.slice("app/db", vec![own, unseen], &ports);
     assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::HeadlessTcp);
 }
@@ -288,4 +287,16 @@ fn an_unknown_host_on_a_vip_passes_through_to_what_kube_proxy_picks() {
     let outcome = mesh.one("app/client", "10.96.0.1:80", http("x"));
     assert_eq!((outcome.reason, &outcome.causes[..]), (Reason::PlaintextToStrict, &[Cause::HostUnknown][..]));
     assert!(matches!(outcome.path.hop.expect("a hop").to, HopTarget::Dialled(at) if at.to_string() == "10.96.0.1:80"));
+}
+
+#[test]
+fn an_endpoint_may_name_a_pod_of_another_namespace() {
+    let mut mesh = Mesh::strict();
+    mesh.plain("data/db-0", "10.0.0.5");
+    mesh.headless("app/db", &[("tcp", 9000)], &["app/db-0"]);
+    let own = mesh.endpoint("app/db-0");
+    let foreign = SliceEndpoint { pod: Some("data/db-0".into()), address: "10.0.0.5".parse().unwrap(), ..own.clone() };
+    mesh.slice("app/db", vec![own, foreign], &[PortOf("tcp", 9000, 9000)]);
+    // Its pod has no sidecar: clients send plaintext to all of them.
+    assert_eq!(mesh.reason("app/client", "10.0.0.2:9000", Sends::Other), Reason::PlaintextToStrict);
 }

@@ -87,8 +87,9 @@ pub struct EndpointSlice {
 pub struct SliceEndpoint {
     pub address: IpAddr,
     pub ready: bool,
-    /// `targetRef` of kind Pod.
-    pub pod: Option<ObjectKey>,
+    /// `targetRef` of kind Pod: its name, or `namespace/name` where it is of another namespace than the slice. A hundred
+    /// thousand of them name their own.
+    pub pod: Option<Name>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -97,4 +98,15 @@ pub struct SlicePort {
     /// `None`: all ports.
     pub port: Option<u16>,
     pub transport: Transport,
+}
+
+impl EndpointSlice {
+    /// The pod that one of its endpoints names.
+    pub(crate) fn pod_of(&self, endpoint: &SliceEndpoint) -> Option<ObjectKey> {
+        let pod = endpoint.pod.as_ref()?;
+        Some(match pod.split_once('/') {
+            Some((namespace, name)) => ObjectKey { namespace: namespace.into(), name: name.into() },
+            None => ObjectKey { namespace: self.key.namespace.clone(), name: pod.clone() },
+        })
+    }
 }

@@ -29,7 +29,7 @@ impl Index {
             Fact::Pod(pod) => self.upsert_pod(at, pod),
             Fact::Service(service) => self.services.upsert_service(service, &mut self.interner),
             Fact::ServiceEntry(entry) => self.services.upsert_entry(entry),
-            Fact::EndpointSlice(slice) => self.slices.upsert(slice, &mut self.interner),
+            Fact::EndpointSlice(slice) => self.slices.upsert(slice, &mut self.interner, &self.pods),
             Fact::PeerAuthentication(policy) => self.peer_authentications.upsert(policy).is_some(),
             Fact::Sidecar(sidecar) => self.sidecars.upsert(sidecar).is_some(),
             Fact::AuthorizationPolicy(policy) => self.authorization_policies.upsert(policy).is_some(),
@@ -87,7 +87,8 @@ impl Index {
         }
         let synced = self.synced(Kind::Pod);
         let mut pod = pod.clone();
-        self.interner.pod(&mut pod);
+        let name = pod.ips.iter().find_map(|ip| self.slices.pod_named(&pod.key.namespace, &pod.key.name, *ip));
+        self.interner.pod(&mut pod, name.cloned());
         let pod = Arc::new(pod);
         self.addresses.claim(at, &pod, synced);
         self.pods.entry(pod.key.namespace.clone()).or_default().insert(pod);

@@ -100,15 +100,21 @@ impl Index {
     ) -> impl Iterator<Item = ServiceEndpoint<'a>> {
         let number = slice_port(slice, port);
         let endpoints = number.into_iter().flat_map(move |number| slice.endpoints.iter().map(move |e| (e, number)));
-        endpoints.filter_map(move |(endpoint, number)| self.slice_endpoint(endpoint, number, at))
+        endpoints.filter_map(move |(endpoint, number)| self.slice_endpoint(slice, endpoint, number, at))
     }
 
     /// `endpointslice.go updateEndpointSliceForService`: an endpoint whose targetRef names a pod that is not known yet
     /// is left out until the pod comes.
-    fn slice_endpoint<'a>(&'a self, endpoint: &'a SliceEndpoint, port: u16, at: Ktime) -> Option<ServiceEndpoint<'a>> {
+    fn slice_endpoint<'a>(
+        &'a self,
+        slice: &EndpointSlice,
+        endpoint: &SliceEndpoint,
+        port: u16,
+        at: Ktime,
+    ) -> Option<ServiceEndpoint<'a>> {
         let ip = endpoint.address.to_canonical();
-        let pod = match &endpoint.pod {
-            Some(key) => Some(self.pod(key)?),
+        let pod = match slice.pod_of(endpoint) {
+            Some(key) => Some(self.pod(&key)?),
             None => None,
         };
         let labelled = match pod {

@@ -37,12 +37,15 @@ trait Counted: Clone + Eq + Hash {
 }
 
 impl Interner {
-    pub(super) fn pod(&mut self, pod: &mut Pod) {
-        self.key(&mut pod.key);
+    /// `name`: the copy of its name that others hold already.
+    pub(super) fn pod(&mut self, pod: &mut Pod, name: Option<Name>) {
+        self.names.one(&mut pod.key.namespace);
+        pod.key.name = name.unwrap_or_else(|| pod.key.name.copied());
         for name in [&mut pod.node, &mut pod.service_account, &mut pod.workload.kind, &mut pod.workload.name] {
             self.names.one(name);
         }
         self.labels(&mut pod.labels);
+        pod.labels.own = self.own(pod);
         self.enrolment(&mut pod.enrolment);
     }
 
@@ -50,8 +53,8 @@ impl Interner {
         self.names.one(&mut slice.key.namespace);
         slice.key.name = slice.key.name.copied();
         slice.service.iter_mut().for_each(|service| self.names.one(service));
-        for endpoint in &mut slice.endpoints {
-            endpoint.pod.iter_mut().for_each(|pod| self.key(pod));
+        for pod in slice.endpoints.iter_mut().filter_map(|endpoint| endpoint.pod.as_mut()) {
+            *pod = pod.copied();
         }
         self.slice_ports.one(&mut slice.ports);
     }
@@ -83,7 +86,17 @@ impl Interner {
             labels.shared = self.pairs(&labels.shared);
         }
         self.labels.one(&mut labels.shared);
-        labels.own = self.pairs(&labels.own);
+    }
+
+    /// A StatefulSet's pod is told its own name.
+    fn own(&mut self, pod: &Pod) -> Pairs {
+        let name = &pod.key.name;
+        let own = pod.labels.own.iter();
+        own.map(|(key, value)| {
+            let value = if value == name { name.clone() } else { self.names.of(value) };
+            (self.names.of(key), value)
+        })
+        .collect()
     }
 
     fn pairs(&mut self, pairs: &Pairs) -> Pairs {

@@ -1,9 +1,10 @@
 //! EndpointSlices by Service and by address. Several may share either, so both tables hold every slice by itself: what
 //! they share is read from the slice, and an entry is as small as it can be.
 
+use super::Pods;
 use super::interner::Interner;
 use super::keyed::Keyed;
-use crate::mesh::facts::{EndpointSlice, ObjectKey};
+use crate::mesh::facts::{EndpointSlice, ObjectKey, SliceEndpoint};
 use crate::net::Name;
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -30,14 +31,19 @@ struct Place {
 }
 
 impl Slices {
-    /// Whether anything changed.
-    pub(super) fn upsert(&mut self, slice: &EndpointSlice, interner: &mut Interner) -> bool {
+    /// Whether anything changed. `pods` and other slices may hold the names of its pods already.
+    pub(super) fn upsert(&mut self, slice: &EndpointSlice, interner: &mut Interner, pods: &Pods) -> bool {
         if self.objects.get(&slice.key).is_some_and(|known| **known == *slice) {
             return false;
         }
         self.remove(&slice.key);
         let mut slice = slice.clone();
         interner.slice(&mut slice);
+        let names = slice.endpoints.iter().map(|endpoint| self.name_held(&slice, endpoint, pods));
+        let names: Vec<Option<Name>> = names.collect();
+        for (endpoint, name) in slice.endpoints.iter_mut().zip(names) {
+            endpoint.pod = name.or(endpoint.pod.take());
+        }
         let slice = Arc::new(slice);
         if let Some(service) = &slice.service {
             let hash = hash_service(&slice.key.namespace, service);
@@ -92,11 +98,25 @@ impl Slices {
         in_order(filed.map(|place| &place.slice))
     }
 
+    /// How slices name the pod at this address: one copy of a name serves it and all of them.
+    pub(super) fn pod_named(&self, namespace: &Name, name: &Name, ip: IpAddr) -> Option<&Name> {
+        let filed = self.addresses.iter_hash(hash_address(ip.to_canonical()));
+        let mut own = filed.filter(|place| place.slice.key.namespace == *namespace);
+        own.find_map(|place| place.endpoint().pod.as_ref().filter(|known| *known == name))
+    }
+
+    fn name_held(&self, slice: &EndpointSlice, endpoint: &SliceEndpoint, pods: &Pods) -> Option<Name> {
+        let key = slice.pod_of(endpoint).filter(|key| key.namespace == slice.key.namespace)?;
+        let pod = pods.get(&key.namespace).and_then(|pods| pods.get(&key));
+        let name = pod.map(|pod| &pod.key.name);
+        name.or_else(|| self.pod_named(&key.namespace, &key.name, endpoint.address)).cloned()
+    }
+
     /// Whether a pod is said to have this address. An endpoint that somebody wrote by hand may be anything.
     pub(super) fn is_pods(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         let mut filed = self.addresses.iter_hash(hash_address(ip)).filter(|place| place.address() == ip);
-        filed.any(|place| place.slice.endpoints[place.endpoint as usize].pod.is_some())
+        filed.any(|place| place.endpoint().pod.is_some())
     }
 }
 
@@ -108,8 +128,12 @@ impl Place {
         })
     }
 
+    fn endpoint(&self) -> &SliceEndpoint {
+        &self.slice.endpoints[self.endpoint as usize]
+    }
+
     fn address(&self) -> IpAddr {
-        self.slice.endpoints[self.endpoint as usize].address.to_canonical()
+        self.endpoint().address.to_canonical()
     }
 
     fn hash(&self) -> u64 {
@@ -141,7 +165,6 @@ fn hash_own_service(slice: &EndpointSlice) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::facts::SliceEndpoint;
 
     fn slice(name: &str, addresses: &[&str]) -> EndpointSlice {
         let endpoint = |ip: &&str| SliceEndpoint { address: ip.parse().expect("an address"), ready: true, pod: None };
@@ -161,9 +184,12 @@ mod tests {
         let (ip, web) =
             ("10.0.0.1".parse().expect("an address"), ObjectKey { namespace: "shop".into(), name: "web".into() });
         for name in ["c", "a", "b"] {
-            assert!(slices.upsert(&slice(name, &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner));
+            assert!(slices.upsert(&slice(name, &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner, &Pods::default()));
         }
-        assert!(!slices.upsert(&slice("a", &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner), "nothing new");
+        assert!(
+            !slices.upsert(&slice("a", &["10.0.0.1", "::ffff:10.0.0.1"]), &mut interner, &Pods::default()),
+            "nothing new"
+        );
         assert_eq!(
             (named(slices.with_address(ip)), named(slices.of_service(&web))),
             (
@@ -171,7 +197,7 @@ mod tests {
                 vec!["a", "b", "c"].into_iter().map(String::from).collect()
             )
         );
-        assert!(slices.upsert(&slice("a", &["10.0.0.2"]), &mut interner), "moved");
+        assert!(slices.upsert(&slice("a", &["10.0.0.2"]), &mut interner, &Pods::default()), "moved");
         assert!(slices.remove(&slice("b", &[]).key));
         assert_eq!(
             (named(slices.with_address(ip)), named(slices.of_service(&web))),

@@ -2,7 +2,7 @@
 
 use crate::source::cluster::object;
 use crate::source::cluster::values::{Values, key, name};
-use tracer_engine::mesh::facts::{EndpointSlice, ObjectKey, SliceEndpoint, SlicePort};
+use tracer_engine::mesh::facts::{EndpointSlice, SliceEndpoint, SlicePort};
 
 const SERVICE: &str = "kubernetes.io/service-name";
 
@@ -26,9 +26,10 @@ fn lower_endpoint(of: &object::Endpoint, at: usize, namespace: &str, to: &mut Va
     let object::Endpoint { addresses, conditions, target_ref } = of;
     // The API's own reading of what is left out.
     let ready = conditions.ready.unwrap_or(true);
-    let pod = target_ref.as_ref().filter(|target| target.kind == "Pod").map(|target| ObjectKey {
-        namespace: name(if target.namespace.is_empty() { namespace } else { &target.namespace }),
-        name: name(&target.name),
+    let pod = target_ref.as_ref().filter(|target| target.kind == "Pod");
+    let pod = pod.map(|pod| match &*pod.namespace {
+        own if own.is_empty() || own == namespace => name(&pod.name),
+        other => format!("{other}/{}", pod.name).into(),
     });
     let addresses = addresses.iter().filter_map(|ip| to.ip(&format!("endpoints[{at}].addresses"), ip));
     addresses.map(|address| SliceEndpoint { address, ready, pod: pod.clone() }).collect()
