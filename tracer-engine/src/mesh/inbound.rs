@@ -75,7 +75,7 @@ fn service_targets<'a>(
         .map(|(service, port, number)| (service, port.protocol, number));
     let ips = pod.ips.iter().flat_map(move |ip| index.entries_over(ip.to_canonical(), Some(pod)).map(move |e| (e, ip)));
     let entries = ips.filter(move |(entry, _)| entry.key.namespace == *own).flat_map(move |(entry, ip)| {
-        let named = entry.endpoints.iter().find(|e| e.address.parse() == Ok(ip.to_canonical()));
+        let named = entry.endpoints().iter().find(|e| e.address.parse() == Ok(ip.to_canonical()));
         entry.ports.iter().map(move |port| {
             let own =
                 named.and_then(|e| e.ports.iter().find(|(name, _)| *name == port.name)).map(|(_, number)| *number);

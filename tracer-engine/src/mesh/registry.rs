@@ -29,15 +29,21 @@ pub struct RegistryService {
     pub ports: Arc<[Port]>,
     pub export_to: Option<ExportTo>,
     pub mesh_external: bool,
-    /// Identities that a ServiceEntry names itself.
-    pub subject_alt_names: Box<[Name]>,
     /// `selector`, or a ServiceEntry's `workloadSelector`; empty: none.
     pub selector: Labels,
     /// Label `istio.io/use-waypoint`.
     pub waypoint: Option<Name>,
     /// The host that an ExternalName stands for.
     pub alias_of: Option<Name>,
-    /// `endpoints` of a ServiceEntry; those of a Kubernetes Service come from EndpointSlices.
+    /// What only a ServiceEntry says.
+    pub entry: Option<Box<OfEntry>>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct OfEntry {
+    /// Identities that it names itself.
+    pub subject_alt_names: Box<[Name]>,
+    /// Those of a Kubernetes Service come from EndpointSlices.
     pub endpoints: Box<[WorkloadEntry]>,
 }
 
@@ -90,14 +96,13 @@ impl RegistryService {
             ports: ports.iter().map(Port::of_service).collect(),
             export_to: export_to.clone(),
             mesh_external: matches!(kind, ServiceKind::ExternalName(_)),
-            subject_alt_names: Box::default(),
             selector: selector.clone(),
             waypoint: waypoint.clone(),
             alias_of: match kind {
                 ServiceKind::ExternalName(target) => Some(target.to_ascii_lowercase().trim_end_matches('.').into()),
                 ServiceKind::ClusterIp(_) | ServiceKind::Headless => None,
             },
-            endpoints: Box::default(),
+            entry: None,
         }
     }
 
@@ -137,11 +142,13 @@ impl RegistryService {
             ports: entry.ports.iter().map(Port::of_entry).collect(),
             export_to: entry.export_to.clone(),
             mesh_external: entry.location == Location::MeshExternal,
-            subject_alt_names: entry.subject_alt_names.as_slice().into(),
             selector: entry.workload_selector.clone().unwrap_or_default(),
             waypoint: None,
             alias_of: None,
-            endpoints: entry.endpoints.as_slice().into(),
+            entry: Some(Box::new(OfEntry {
+                subject_alt_names: entry.subject_alt_names.as_slice().into(),
+                endpoints: entry.endpoints.as_slice().into(),
+            })),
         })
     }
 
@@ -150,6 +157,16 @@ impl RegistryService {
         let mut ports = self.ports.iter().filter(|port| port.number == number);
         let first = ports.next()?;
         if first.is_datagram() { ports.find(|port| !port.is_datagram()).or(Some(first)) } else { Some(first) }
+    }
+
+    /// `endpoints` of a ServiceEntry.
+    pub fn endpoints(&self) -> &[WorkloadEntry] {
+        self.entry.as_ref().map_or(&[], |entry| &entry.endpoints)
+    }
+
+    /// Identities that a ServiceEntry names itself.
+    pub fn subject_alt_names(&self) -> &[Name] {
+        self.entry.as_ref().map_or(&[], |entry| &entry.subject_alt_names)
     }
 
     pub fn is_headless(&self) -> bool {
@@ -166,7 +183,7 @@ impl RegistryService {
         self.resolution == Resolution::Passthrough
             && self.addresses.is_empty()
             && matches!(port.protocol.outbound(), Some(L::Tcp | L::Auto))
-            && (self.registry == Registry::Kubernetes || !self.endpoints.is_empty() || !self.selector.is_empty())
+            && (self.registry == Registry::Kubernetes || !self.endpoints().is_empty() || !self.selector.is_empty())
     }
 
     /// The object that it comes from, as a person names it.

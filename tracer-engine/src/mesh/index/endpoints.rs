@@ -51,7 +51,7 @@ impl Index {
                 slices.into_iter().flat_map(|slice| self.slice_endpoints(slice, port, at)).collect()
             }
             Registry::ServiceEntry => {
-                let listed = service.endpoints.iter().filter_map(|entry| entry_endpoint(service, port, entry));
+                let listed = service.endpoints().iter().filter_map(|entry| entry_endpoint(service, port, entry));
                 listed.chain(self.selected_pods(service, port)).collect()
             }
         }

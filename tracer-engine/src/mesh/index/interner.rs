@@ -61,7 +61,9 @@ impl Interner {
 
     pub(super) fn service(&mut self, service: &mut Service) {
         self.key(&mut service.key);
-        self.labels(&mut service.selector);
+        // Each Service has its own.
+        service.selector.shared = self.pairs(&service.selector.shared);
+        service.selector.own = self.pairs(&service.selector.own);
         for port in &mut service.ports {
             self.names.one(&mut port.name);
             port.app_protocol.iter_mut().for_each(|protocol| self.names.one(protocol));

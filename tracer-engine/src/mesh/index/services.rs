@@ -190,7 +190,7 @@ fn vips(service: &RegistryService) -> impl Iterator<Item = IpAddr> {
 }
 
 fn entry_ips(service: &RegistryService) -> impl Iterator<Item = IpAddr> {
-    service.endpoints.iter().filter_map(|endpoint| endpoint.address.parse().ok())
+    service.endpoints().iter().filter_map(|endpoint| endpoint.address.parse().ok())
 }
 
 fn push<K: Hash + Eq>(map: &mut HashMap<K, Shared<RegistryService>>, key: K, service: &Arc<RegistryService>) {

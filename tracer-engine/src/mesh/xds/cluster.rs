@@ -102,7 +102,7 @@ impl<'a> ClusterOf<'a> {
         if let Some(tls) = self.policy.and_then(|policy| policy.tls).filter(|tls| !tls.subject_alt_names.is_empty()) {
             return named(&tls.subject_alt_names);
         }
-        let mut anybody = self.service.subject_alt_names.is_empty();
+        let mut anybody = self.service.subject_alt_names().is_empty();
         for port in &*self.service.ports {
             for endpoint in scope.index.endpoints(self.service, port, scope.as_of) {
                 if let Some((own_namespace, own)) = endpoint.account {
@@ -113,7 +113,7 @@ impl<'a> ClusterOf<'a> {
                 }
             }
         }
-        anybody || named(&self.service.subject_alt_names)
+        anybody || named(self.service.subject_alt_names())
     }
 
     /// The first endpoint of the port without the label, and whether that is sure.
