@@ -238,7 +238,8 @@ fn end(ended: Ended) -> FlowEnd {
         HowEnded::Closed => Outcome::Closed,
         HowEnded::Reset => Outcome::Reset,
         // The last that was seen of it.
-        HowEnded::GivenUp | HowEnded::Unseen => Outcome::Established,
+        HowEnded::GivenUp | HowEnded::Unseen { opened: true } => Outcome::Established,
+        HowEnded::Unseen { opened: false } => Outcome::StillConnecting,
         HowEnded::Failed(error) => classify::outcome_of(error, false),
     };
     FlowEnd { at, id: FlowId(serial), reporter, class, reason, outcome, bytes_sent, bytes_received, duration }

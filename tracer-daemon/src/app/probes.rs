@@ -52,7 +52,7 @@ impl ProbePump {
                 () = stop.asked() => break,
                 _ = sample.tick() => self.sample().await?,
                 _ = drops.tick() => self.count_drops().await?,
-                _ = sweep.tick() => self.sweep().await?,
+                _ = sweep.tick() => self.sweep().await,
                 read = self.kernel.read(&mut events) => {
                     read?;
                     if !self.busy {
@@ -82,14 +82,20 @@ impl ProbePump {
         Ok(())
     }
 
-    async fn sweep(&mut self) -> Result<(), KernelError> {
+    /// One that fails costs nothing: the next finds the same.
+    async fn sweep(&mut self) {
         let mut gone = Vec::new();
-        self.kernel.gone_sockets(&mut gone)?;
+        if let Err(error) = self.kernel.gone_sockets(&mut gone) {
+            warn!("{error}");
+        }
         if !gone.is_empty() {
             info!("{} sockets are no more, and the kernel did not tell of their close", gone.len());
         }
+        // What was told meanwhile came first.
+        let mut before = Vec::new();
+        self.kernel.drain(&mut before);
+        self.hand_on(before).await;
         self.hand_on(gone).await;
-        Ok(())
     }
 
     async fn hand_on(&self, events: Vec<KernelEvent>) {

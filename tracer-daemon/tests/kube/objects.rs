@@ -133,12 +133,12 @@ async fn a_server_whose_clock_is_another_changes_nothing() {
         pod["status"]["startTime"] = json!(time);
         pod
     };
-    // Of tomorrow's century, of before there were clusters, and two that share an address: the younger has it.
+    // Of the next century, of before there were clusters, and two that share an address: the younger has it.
     let pods = [
-        made_at("ahead", "10.5.3.1", "2126-08-01T00:00:00Z"),
+        made_at("ahead", "10.5.3.1", "2105-08-01T00:00:00Z"),
         made_at("behind", "10.5.3.2", "1970-01-01T00:00:00Z"),
-        made_at("older", "10.5.3.3", "2126-08-01T00:00:00Z"),
-        made_at("younger", "10.5.3.3", "2126-08-01T00:00:01Z"),
+        made_at("older", "10.5.3.3", "2105-08-01T00:00:00Z"),
+        made_at("younger", "10.5.3.3", "2105-08-01T00:00:01Z"),
     ];
     server.etcd().seed(pods.iter().cloned()).await.unwrap();
     let mut followed = followed(server).await;

@@ -183,14 +183,14 @@ pub(super) fn traffic(client: &Party, server: &Party) -> Traffic {
 }
 
 fn outcome(flow: &FlowView<'_>) -> Outcome {
-    let hop = flow.hop().filter(|hop| hop.failed().is_some() || hop.connecting());
+    let hop = flow.hop().filter(|hop| hop.failed().is_some() || hop.unanswered());
     of_leg(hop.unwrap_or(flow.root), flow.captured())
 }
 
 fn of_leg(leg: &Leg, by_proxy: bool) -> Outcome {
     match leg.failed() {
         Some(error) => outcome_of(error, by_proxy),
-        None if leg.connecting() => Outcome::StillConnecting,
+        None if leg.unanswered() => Outcome::StillConnecting,
         None if leg.reset_by().is_some() => Outcome::Reset,
         None if leg.closed_at().is_some() => Outcome::Closed,
         None => Outcome::Established,

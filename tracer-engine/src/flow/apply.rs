@@ -160,6 +160,7 @@ impl FlowTable {
             }
             SocketChange::Gone => {
                 end.gone = Some(event.at);
+                self.reopen_claims(key);
                 self.wake(key, settled);
             }
         }

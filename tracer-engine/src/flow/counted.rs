@@ -54,7 +54,9 @@ pub enum HowEnded {
     /// It was given up while open, because too many were.
     GivenUp,
     /// Its socket is no more, and nobody told how it ended.
-    Unseen,
+    Unseen {
+        opened: bool,
+    },
 }
 
 impl FlowTable {
@@ -113,7 +115,8 @@ impl FlowTable {
     pub(super) fn end(&mut self, index: u32, event: &SocketEvent) -> Option<Ended> {
         let (how, close) = match &event.change {
             SocketChange::Closed(close) => (HowEnded::of(close), Some(*close)),
-            SocketChange::Gone => (HowEnded::Unseen, None),
+            // What is counted has been answered.
+            SocketChange::Gone => (HowEnded::Unseen { opened: true }, None),
             _ => return None,
         };
         self.sockets.remove(&event.socket.cookie);
@@ -190,7 +193,8 @@ impl LegEnd {
     fn how_ended(&self) -> Option<(Ktime, HowEnded, Option<Close>)> {
         let failed = self.failed.map(|failed| (failed.at, HowEnded::Failed(failed.error), None));
         let closed = self.closed.map(|closed| (closed.at, HowEnded::of(&closed.how), Some(closed.how)));
-        failed.or(closed).or(self.gone.map(|at| (at, HowEnded::Unseen, None)))
+        let opened = self.opened.is_some() || self.adopted;
+        failed.or(closed).or(self.gone.map(|at| (at, HowEnded::Unseen { opened }, None)))
     }
 }
 

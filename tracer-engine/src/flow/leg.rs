@@ -154,6 +154,11 @@ impl Leg {
 
     /// A SYN is out and nobody answered yet.
     pub fn connecting(&self) -> bool {
+        self.unanswered() && self.client.as_ref().is_some_and(|end| !end.ended())
+    }
+
+    /// As far as was seen nobody answered its SYN: also where the socket is gone since.
+    pub fn unanswered(&self) -> bool {
         self.client.as_ref().is_some_and(|end| end.opened.is_none() && end.failed.is_none() && !end.adopted)
     }
 

@@ -106,7 +106,8 @@ impl RegistryService {
         }
     }
 
-    /// The Service that it was made of, as a remedy would write it; `None` where it is of a ServiceEntry.
+    /// The Service that it was made of, as a remedy would write it; `None` where it is of a ServiceEntry. The host of an
+    /// ExternalName comes back in lower case and without a dot at its end.
     pub fn to_service(&self) -> Option<Service> {
         let ips = || self.addresses.iter().map(IpNet::addr).collect();
         let kind = match (self.registry, self.resolution, &self.alias_of) {
@@ -260,4 +261,48 @@ impl Port {
 /// One address, not a range.
 pub fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_comes_back_as_it_was() {
+        let port = |name: &str, port, target, transport| ServicePort {
+            name: name.into(),
+            port,
+            target,
+            transport,
+            app_protocol: (name == "api").then(|| "kubernetes.io/h2c".into()),
+        };
+        let service = |kind| Service {
+            key: ObjectKey { namespace: "shop".into(), name: "web".into() },
+            created: Timestamp(7),
+            kind,
+            ports: vec![
+                port("http", 80, TargetPort::Name("web".into()), Transport::Tcp),
+                port("api", 81, TargetPort::Number(8081), Transport::Tcp),
+                port("dns", 53, TargetPort::Number(53), Transport::Udp),
+                port("dns-tcp", 53, TargetPort::Number(53), Transport::Tcp),
+                port("diameter", 3868, TargetPort::Number(3868), Transport::Sctp),
+            ],
+            selector: [("app".into(), "web".into())].into_iter().collect(),
+            export_to: Some(ExportTo::Namespaces(vec!["shop".into(), "other".into()])),
+            waypoint: Some("waypoint".into()),
+        };
+        let ips = ["10.0.0.1", "fd00::1"].map(|ip| ip.parse().expect("an address"));
+        let kinds = [
+            ServiceKind::Headless,
+            ServiceKind::ClusterIp(SmallVec::new()),
+            ServiceKind::ClusterIp(ips.into_iter().collect()),
+            ServiceKind::ExternalName("db.example.com".into()),
+        ];
+        for service in kinds.map(service) {
+            assert_eq!(RegistryService::of_service(&service).to_service(), Some(service));
+        }
+        let told = RegistryService::of_service(&service(ServiceKind::ExternalName("DB.example.com.".into())));
+        let again = told.to_service().map(|service| RegistryService::of_service(&service));
+        assert_eq!(again, Some(told), "the same to a proxy");
+    }
 }

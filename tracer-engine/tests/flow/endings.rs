@@ -142,6 +142,40 @@ fn trap_20_a_stall_whose_close_was_not_told_ends_as_one() {
 }
 
 #[test]
+fn trap_20_a_dial_whose_failure_was_not_told_is_counted_as_it_was_last_seen() {
+    let mut lab = mesh();
+    let app = lab.dial("search/old-0", "10.244.1.99:80");
+    lab.wire.pass(Duration::from_secs(1));
+    lab.wire.retransmits(&app, 1);
+    lab.wire.pass(Duration::from_mins(10));
+    lab.wire.vanishes(&app);
+    let records = run(&lab.cluster, lab.wire.events);
+    assert_eq!(flows(&records).len(), 1, "{records:#?}");
+    assert_eq!(flows(&records)[0].outcome, Outcome::StillConnecting, "nobody saw an answer");
+    let ends: Vec<_> =
+        records.iter().filter_map(|r| if let Record::End(end) = r { Some(end.outcome) } else { None }).collect();
+    assert_eq!(ends, [Outcome::StillConnecting]);
+}
+
+#[test]
+fn trap_20_a_proxys_dial_whose_failure_was_not_told_does_not_take_its_flow_along() {
+    let mut lab = mesh();
+    let mut app = lab.captured(FROM, "10.244.1.21:9400");
+    lab.wire.says(&mut app, By::Client, &says::OTHER);
+    let proxy = lab.proxy(FROM, 0);
+    let up = lab.wire.dial(proxy, crate::lab::endpoint("10.244.1.21:9400"));
+    lab.wire.pass(Duration::from_secs(1));
+    lab.wire.retransmits(&up, 1);
+    lab.wire.pass(Duration::from_mins(10));
+    lab.wire.vanishes(&up);
+    lab.wire.pass(Duration::from_secs(1));
+    lab.wire.reset(&app, By::Server);
+    let records = run(&lab.cluster, lab.wire.events);
+    assert_eq!(flows(&records).len(), 1, "{records:#?}");
+    assert_eq!(flows(&records)[0].server.port, 9400);
+}
+
+#[test]
 fn trap_20_a_socket_that_nobody_heard_of_is_no_flow_when_it_is_gone() {
     let mut lab = mesh();
     let app = lab.captured(FROM, "10.244.1.21:9300");

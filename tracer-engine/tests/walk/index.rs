@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use std::time::Duration;
 use tracer_engine::mesh::facts::*;
 use tracer_engine::mesh::index::{Index, Occupant};
-use tracer_engine::net::Ktime;
+use tracer_engine::net::{Ktime, Name};
 use tracer_engine::record::{Attribution, UnknownReason};
 use tracer_engine::verdict::Reason;
 use tracer_engine::walk::outcome::Sends;
@@ -330,4 +330,15 @@ fn key_of(fact: &Fact) -> ObjectKey {
         Fact::VirtualService(service) => service.key.clone(),
         Fact::AuthorizationPolicy(policy) => policy.key.clone(),
     }
+}
+
+#[test]
+fn a_stateful_pod_and_its_own_label_hold_one_name() {
+    const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+    let mut mesh = Mesh::new();
+    mesh.pod_with("app/db-0", "10.0.0.5", |pod| {
+        pod.labels = [(POD_NAME.into(), "db-0".into())].into_iter().collect();
+    });
+    let pod = mesh.index.pod(&key("app/db-0")).expect("app/db-0 is there");
+    assert!(Name::ptr_eq(&pod.key.name, pod.labels.get(POD_NAME).expect("its label")));
 }

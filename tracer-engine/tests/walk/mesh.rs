@@ -133,7 +133,7 @@ impl Mesh {
         self.put(Fact::EndpointSlice(EndpointSlice {
             key: ObjectKey { namespace: of.namespace.clone(), name: format!("{}-slice", of.name).into() },
             service: Some(of.name),
-            endpoints: endpoints.into(),
+            endpoints: endpoints.into_iter().map(|endpoint| own(endpoint, &of.namespace)).collect(),
             ports: ports.collect(),
         }))
     }
@@ -388,4 +388,13 @@ fn service_port(port: &PortOf) -> ServicePort {
 
 fn endpoint(pod: &Pod) -> SliceEndpoint {
     SliceEndpoint { address: pod.ips[0], ready: true, pod: Some(pod.key.to_string().into()) }
+}
+
+/// A pod of the slice's own namespace by its name alone, as the daemon says it.
+fn own(endpoint: SliceEndpoint, namespace: &str) -> SliceEndpoint {
+    let bare = |pod: Name| match pod.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')) {
+        Some(name) => name.into(),
+        None => pod,
+    };
+    SliceEndpoint { pod: endpoint.pod.map(bare), ..endpoint }
 }

@@ -4,7 +4,7 @@ use crate::net::Name;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Enrolment {
     /// Container or initContainer `istio-proxy` together with annotation `sidecar.istio.io/status`.
     Sidecar(SidecarProxy),
@@ -15,7 +15,7 @@ pub enum Enrolment {
     None,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SidecarProxy {
     /// Image tag of `istio-proxy`, as written (`1.30.3`).
     pub version: Option<Name>,
@@ -26,7 +26,7 @@ pub struct SidecarProxy {
 
 /// What `istio-iptables` was told for this pod: arguments of `istio-init` or `istio-validation`, and where they do not
 /// say, the annotations `traffic.sidecar.istio.io/*`.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Capture {
     pub mode: InterceptionMode,
     /// `-p`, 15001
@@ -49,7 +49,7 @@ pub struct Capture {
     pub exclude_inbound_ports: Vec<u16>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum InterceptionMode {
     Redirect,
     /// Keeps the client's address: no 127.0.0.6 at the local leg.
@@ -59,7 +59,7 @@ pub enum InterceptionMode {
 }
 
 /// `*`, or a list.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Selection<T> {
     All,
     Only(Vec<T>),

@@ -87,8 +87,8 @@ pub struct EndpointSlice {
 pub struct SliceEndpoint {
     pub address: IpAddr,
     pub ready: bool,
-    /// `targetRef` of kind Pod: its name, or `namespace/name` where it is of another namespace than the slice. A hundred
-    /// thousand of them name their own.
+    /// `targetRef` of kind Pod: its name, or `namespace/name` where it is of another namespace than the slice. There are as
+    /// many of them as pods, so a word counts.
     pub pod: Option<Name>,
 }
 

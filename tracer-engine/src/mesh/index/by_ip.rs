@@ -1,4 +1,4 @@
-//! Maps from addresses. IPv4 has a table of its own: an entry there takes half of what one for either family would.
+//! Maps from addresses. IPv4 has a table of its own: an entry there has no room for the other family.
 
 use rustc_hash::FxHashMap as HashMap;
 use std::net::IpAddr;

@@ -15,11 +15,8 @@ pub(super) struct Interner {
     ports: Pool<Arc<[Port]>>,
     slice_ports: Pool<Arc<[SlicePort]>>,
     /// A cluster has a handful: one for each way of injecting.
-    enrolments: Vec<Arc<Enrolment>>,
+    enrolments: Pool<Arc<Enrolment>>,
 }
-
-/// Pods that differ from one another in their capture would be searched in vain.
-const ENROLMENTS: usize = 32;
 
 #[derive(Debug)]
 struct Pool<T> {
@@ -32,7 +29,7 @@ trait Counted: Clone + Eq + Hash {
     fn holders(&self) -> usize;
 
     /// Its like, in memory of its own. Whoever decoded a fact allocated it between much that is thrown away right after,
-    /// and what stays of it would keep all those pages.
+    /// and what stays of it would keep all those pages. Not what it points at: names have a pool of their own.
     fn copied(&self) -> Self;
 }
 
@@ -46,7 +43,7 @@ impl Interner {
         }
         self.labels(&mut pod.labels);
         pod.labels.own = self.own(pod);
-        self.enrolment(&mut pod.enrolment);
+        self.enrolments.one(&mut pod.enrolment);
     }
 
     pub(super) fn slice(&mut self, slice: &mut EndpointSlice) {
@@ -55,6 +52,10 @@ impl Interner {
         slice.service.iter_mut().for_each(|service| self.names.one(service));
         for pod in slice.endpoints.iter_mut().filter_map(|endpoint| endpoint.pod.as_mut()) {
             *pod = pod.copied();
+        }
+        if !self.slice_ports.is_known(&slice.ports) {
+            let named = |port: &SlicePort| SlicePort { name: self.names.of(&port.name), ..port.clone() };
+            slice.ports = slice.ports.iter().map(named).collect();
         }
         self.slice_ports.one(&mut slice.ports);
     }
@@ -103,14 +104,6 @@ impl Interner {
 
     fn pairs(&mut self, pairs: &Pairs) -> Pairs {
         pairs.iter().map(|(key, value)| (self.names.of(key), self.names.of(value))).collect()
-    }
-
-    fn enrolment(&mut self, enrolment: &mut Arc<Enrolment>) {
-        if let Some(known) = self.enrolments.iter().find(|known| *known == enrolment) {
-            *enrolment = Arc::clone(known);
-        } else if self.enrolments.len() < ENROLMENTS {
-            self.enrolments.push(Arc::clone(enrolment));
-        }
     }
 }
 
@@ -161,6 +154,16 @@ impl<T: Clone + Eq + Hash> Counted for Arc<[T]> {
 
     fn copied(&self) -> Self {
         Arc::from(&**self)
+    }
+}
+
+impl Counted for Arc<Enrolment> {
+    fn holders(&self) -> usize {
+        Arc::strong_count(self)
+    }
+
+    fn copied(&self) -> Self {
+        Arc::new(Enrolment::clone(self))
     }
 }
 

@@ -98,7 +98,7 @@ impl Slices {
         in_order(filed.map(|place| &place.slice))
     }
 
-    /// How slices name the pod at this address: one copy of a name serves it and all of them.
+    /// A copy of this pod's name that a slice holds which lists it: one copy serves it and all of them.
     pub(super) fn pod_named(&self, namespace: &Name, name: &Name, ip: IpAddr) -> Option<&Name> {
         let filed = self.addresses.iter_hash(hash_address(ip.to_canonical()));
         let mut own = filed.filter(|place| place.slice.key.namespace == *namespace);
@@ -106,7 +106,8 @@ impl Slices {
     }
 
     fn name_held(&self, slice: &EndpointSlice, endpoint: &SliceEndpoint, pods: &Pods) -> Option<Name> {
-        let key = slice.pod_of(endpoint).filter(|key| key.namespace == slice.key.namespace)?;
+        // Not where it names a namespace: a fact stays as it was told.
+        let key = slice.pod_of(endpoint).filter(|key| endpoint.pod.as_ref() == Some(&key.name))?;
         let pod = pods.get(&key.namespace).and_then(|pods| pods.get(&key));
         let name = pod.map(|pod| &pod.key.name);
         name.or_else(|| self.pod_named(&key.namespace, &key.name, endpoint.address)).cloned()
@@ -204,5 +205,27 @@ mod tests {
             (vec!["c".to_owned()], vec!["a".to_owned(), "c".to_owned()])
         );
         assert_eq!((slices.addresses.len(), slices.services.len(), slices.len()), (3, 2, 2));
+    }
+
+    #[test]
+    fn one_copy_of_a_name_serves_every_slice_that_lists_the_pod_and_no_other() {
+        let listing = |name: &str, pod: &str| {
+            let mut slice = slice(name, &["10.0.0.1"]);
+            slice.endpoints[0].pod = Some(pod.into());
+            slice
+        };
+        let (mut slices, mut interner) = (Slices::default(), Interner::default());
+        for (name, pod) in [("a", "db-0"), ("b", "data/db-0"), ("c", "db-0"), ("d", "shop/db-0")] {
+            slices.upsert(&listing(name, pod), &mut interner, &Pods::default());
+        }
+        let held = |name: &str| slices.get(&slice(name, &[]).key).and_then(|slice| slice.endpoints[0].pod.clone());
+        let [first, foreign, second, spelled] = ["a", "b", "c", "d"].map(|name| held(name).expect("a name"));
+        assert!(Name::ptr_eq(&first, &second));
+        assert_eq!((&*foreign, &*spelled), ("data/db-0", "shop/db-0"), "as they were told");
+        let ip = "10.0.0.1".parse().expect("an address");
+        let shared = slices.pod_named(&"shop".into(), &"db-0".into(), ip).expect("the same");
+        assert!(Name::ptr_eq(shared, &first));
+        assert!(slices.pod_named(&"data".into(), &"db-0".into(), ip).is_none());
+        assert!(!slices.upsert(&listing("d", "shop/db-0"), &mut interner, &Pods::default()), "nothing new");
     }
 }
