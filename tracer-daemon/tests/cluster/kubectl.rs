@@ -230,7 +230,8 @@ pub(crate) fn streamed(address: &str, path: &str) -> Lines<BufReader<TcpStream>>
 
 fn asked(address: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // Each node's daemon is asked by a `kubectl exec` of its own, and speaks when something happens there.
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     stream
 }
