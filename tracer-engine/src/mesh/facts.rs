@@ -79,7 +79,8 @@ pub struct ObjectKey {
     pub name: Name,
 }
 
-/// Seconds since the epoch, as `metadata.creationTimestamp`. Where Istio says "oldest wins" it compares these.
+/// Seconds since the epoch, as `metadata.creationTimestamp`; a time before 1970 or after 2106 is the nearest that fits.
+/// Where Istio says "oldest wins" it compares these.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Timestamp(pub u32);
 

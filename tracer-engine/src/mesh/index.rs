@@ -185,7 +185,7 @@ impl Index {
             }
             Whose::Node | Whose::Unknown => return by_address,
         };
-        match self.addresses.pod_with_uid(socket.local.ip, &uid) {
+        match self.addresses.pod_with_uid(socket.local.ip, uid) {
             Some(pod) => Occupant::Pod(pod),
             // Another pod than the one that facts know.
             None if matches!(by_address, Occupant::Pod(_) | Occupant::Tombstone(_)) => {

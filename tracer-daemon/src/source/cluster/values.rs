@@ -55,17 +55,13 @@ impl Values {
 
     /// Absent and null are the epoch: older than everything, as Go's zero time is.
     pub(super) fn created(&mut self, metadata: &Metadata) -> Timestamp {
-        self.time("metadata.creationTimestamp", &metadata.creation_timestamp).unwrap_or_default()
-    }
-
-    pub(super) fn time(&mut self, field: &str, text: &str) -> Option<Timestamp> {
+        let text = &metadata.creation_timestamp;
         if text.is_empty() {
-            return None;
+            return Timestamp::default();
         }
         let time = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
-        let time = self.some(time, field, text, "is no time such as 2026-08-01T00:00:00Z")?;
-        // What is out of this range is older or younger than everything else all the same.
-        Some(Timestamp(time.clamp(0, u32::MAX.into()) as u32))
+        let time = self.some(time, "metadata.creationTimestamp", text, "is no time such as 2026-08-01T00:00:00Z");
+        Timestamp(time.unwrap_or_default().clamp(0, u32::MAX.into()) as u32)
     }
 
     /// Absent: TCP, as in Kubernetes.

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use triomphe::ThinArc;
 
 /// What is not of `OWN` is kept apart, because it is the same for every pod of one template and then kept once.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Labels {
     pub(crate) shared: Pairs,
     pub(crate) own: Pairs,
@@ -93,12 +93,6 @@ impl FromIterator<(Name, Name)> for Labels {
     fn from_iter<I: IntoIterator<Item = (Name, Name)>>(pairs: I) -> Self {
         let (own, shared): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(key, _)| OWN.contains(&&**key));
         Self { shared: shared.into_iter().collect(), own: own.into_iter().collect() }
-    }
-}
-
-impl fmt::Debug for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(key, value)| (key, value))).finish()
     }
 }
 

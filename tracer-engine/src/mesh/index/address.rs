@@ -49,7 +49,7 @@ impl Addresses {
     pub(super) fn release(&mut self, at: Ktime, pod: &Arc<Pod>, kept: &[IpAddr]) {
         for ip in pod.ips.iter().filter(|ip| !kept.contains(ip)) {
             if let Some(tenure) = self.tenures.get_mut(*ip) {
-                tenure.release(at, &pod.uid);
+                tenure.release(at, pod.uid);
             }
         }
         if pod.host_network {
@@ -102,9 +102,9 @@ impl Addresses {
     }
 
     /// The pod with this uid, if `ip` is or was its own, or if it is in its node's network.
-    pub(super) fn pod_with_uid(&self, ip: IpAddr, uid: &Uid) -> Option<&Arc<Pod>> {
+    pub(super) fn pod_with_uid(&self, ip: IpAddr, uid: Uid) -> Option<&Arc<Pod>> {
         let tenant = self.tenures.get(ip).and_then(|tenure| tenure.pod_with_uid(uid));
-        tenant.or_else(|| self.host_network_by_uid.get(uid))
+        tenant.or_else(|| self.host_network_by_uid.get(&uid))
     }
 
     /// Of an address that nobody was told to have at `at`: when the next one was told to have it.

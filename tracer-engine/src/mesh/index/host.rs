@@ -1,12 +1,9 @@
 //! Objects by the host they are for, exact or with a leading wildcard; the most specific first
 //! (`model.MostSpecificHostMatch`).
 
-use super::by_ip::ByIp;
 use crate::net::Name;
 use rustc_hash::FxHashMap as HashMap;
 use smallvec::SmallVec;
-use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) type Shared<T> = SmallVec<[Arc<T>; 1]>;
@@ -83,24 +80,6 @@ pub(crate) fn resolve_short_name(host: &str, namespace: &str) -> Name {
         host.to_ascii_lowercase().into()
     } else {
         format!("{}.{namespace}{}", host.to_ascii_lowercase(), crate::mesh::registry::CLUSTER_SUFFIX).into()
-    }
-}
-
-pub(super) fn take<K: Hash + Eq, T>(map: &mut HashMap<K, Shared<T>>, key: &K, object: &Arc<T>) {
-    if let Some(objects) = map.get_mut(key) {
-        objects.retain(|known| !Arc::ptr_eq(known, object));
-        if objects.is_empty() {
-            map.remove(key);
-        }
-    }
-}
-
-pub(super) fn take_at<T>(map: &mut ByIp<Shared<T>>, ip: IpAddr, object: &Arc<T>) {
-    if let Some(objects) = map.get_mut(ip) {
-        objects.retain(|known| !Arc::ptr_eq(known, object));
-        if objects.is_empty() {
-            map.remove(ip);
-        }
     }
 }
 

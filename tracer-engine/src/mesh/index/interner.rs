@@ -1,7 +1,7 @@
 //! One copy of what many facts say: each comes with names of its own, and of 100,000 pods nearly all say the same few
 //! thousand.
 
-use crate::mesh::facts::{EndpointSlice, Enrolment, Labels, ObjectKey, Pairs, Pod, Service, SlicePort, TargetPort};
+use crate::mesh::facts::{EndpointSlice, Enrolment, Pairs, Pod, Service, SlicePort, TargetPort};
 use crate::mesh::registry::{Port, RegistryService};
 use crate::net::Name;
 use rustc_hash::FxHashSet as HashSet;
@@ -27,44 +27,48 @@ struct Pool<T> {
 
 trait Counted: Clone + Eq + Hash {
     fn holders(&self) -> usize;
+}
 
-    /// Its like, in memory of its own. Whoever decoded a fact allocated it between much that is thrown away right after,
-    /// and what stays of it would keep all those pages. Not what it points at: names have a pool of their own.
-    fn copied(&self) -> Self;
+/// In memory of its own. Whoever decoded a fact allocated its names between much that is thrown away right after, and what
+/// stays of it would keep all those pages.
+fn copied(name: &Name) -> Name {
+    Name::from(&**name)
 }
 
 impl Interner {
     /// `name`: the copy of its name that others hold already.
     pub(super) fn pod(&mut self, pod: &mut Pod, name: Option<Name>) {
         self.names.one(&mut pod.key.namespace);
-        pod.key.name = name.unwrap_or_else(|| pod.key.name.copied());
+        pod.key.name = name.unwrap_or_else(|| copied(&pod.key.name));
         for name in [&mut pod.node, &mut pod.service_account, &mut pod.workload.kind, &mut pod.workload.name] {
             self.names.one(name);
         }
-        self.labels(&mut pod.labels);
+        let names = &mut self.names;
+        pod.labels.shared = self.labels.of(&pod.labels.shared, |pairs| names.pairs(pairs));
         pod.labels.own = self.own(pod);
-        self.enrolments.one(&mut pod.enrolment);
+        pod.enrolment = self.enrolments.of(&pod.enrolment, Arc::clone);
     }
 
-    pub(super) fn slice(&mut self, slice: &mut EndpointSlice) {
+    /// `names`: the copies of its pods' names that others hold already.
+    pub(super) fn slice(&mut self, slice: &mut EndpointSlice, names: Vec<Option<Name>>) {
         self.names.one(&mut slice.key.namespace);
-        slice.key.name = slice.key.name.copied();
+        slice.key.name = copied(&slice.key.name);
         slice.service.iter_mut().for_each(|service| self.names.one(service));
-        for pod in slice.endpoints.iter_mut().filter_map(|endpoint| endpoint.pod.as_mut()) {
-            *pod = pod.copied();
+        for (endpoint, name) in slice.endpoints.iter_mut().zip(names) {
+            endpoint.pod = name.or_else(|| endpoint.pod.as_ref().map(copied));
         }
-        if !self.slice_ports.is_known(&slice.ports) {
-            let named = |port: &SlicePort| SlicePort { name: self.names.of(&port.name), ..port.clone() };
-            slice.ports = slice.ports.iter().map(named).collect();
-        }
-        self.slice_ports.one(&mut slice.ports);
+        let names = &mut self.names;
+        let mut named = |port: &SlicePort| SlicePort { name: names.name(&port.name), ..port.clone() };
+        slice.ports = self.slice_ports.of(&slice.ports, |ports| ports.iter().map(&mut named).collect());
     }
 
     pub(super) fn service(&mut self, service: &mut Service) {
-        self.key(&mut service.key);
+        for name in [&mut service.key.namespace, &mut service.key.name] {
+            self.names.one(name);
+        }
         // Each Service has its own.
-        service.selector.shared = self.pairs(&service.selector.shared);
-        service.selector.own = self.pairs(&service.selector.own);
+        service.selector.shared = self.names.pairs(&service.selector.shared);
+        service.selector.own = self.names.pairs(&service.selector.own);
         for port in &mut service.ports {
             self.names.one(&mut port.name);
             port.app_protocol.iter_mut().for_each(|protocol| self.names.one(protocol));
@@ -76,19 +80,7 @@ impl Interner {
 
     /// The ports of one that is made of a Service which was seen here.
     pub(super) fn registered(&mut self, service: &mut RegistryService) {
-        self.ports.one(&mut service.ports);
-    }
-
-    fn key(&mut self, key: &mut ObjectKey) {
-        self.names.one(&mut key.namespace);
-        self.names.one(&mut key.name);
-    }
-
-    fn labels(&mut self, labels: &mut Labels) {
-        if !self.labels.is_known(&labels.shared) {
-            labels.shared = self.pairs(&labels.shared);
-        }
-        self.labels.one(&mut labels.shared);
+        service.ports = self.ports.of(&service.ports, Arc::clone);
     }
 
     /// A StatefulSet's pod is told its own name.
@@ -96,27 +88,16 @@ impl Interner {
         let name = &pod.key.name;
         let own = pod.labels.own.iter();
         own.map(|(key, value)| {
-            let value = if value == name { name.clone() } else { self.names.of(value) };
-            (self.names.of(key), value)
+            let value = if value == name { name.clone() } else { self.names.name(value) };
+            (self.names.name(key), value)
         })
         .collect()
-    }
-
-    fn pairs(&mut self, pairs: &Pairs) -> Pairs {
-        pairs.iter().map(|(key, value)| (self.names.of(key), self.names.of(value))).collect()
     }
 }
 
 impl<T: Counted> Pool<T> {
-    fn is_known(&self, value: &T) -> bool {
-        self.known.contains(value)
-    }
-
-    fn one(&mut self, value: &mut T) {
-        *value = self.of(value);
-    }
-
-    fn of(&mut self, value: &T) -> T {
+    /// The one that is known and equal to this; `keep` makes it where there is none.
+    fn of(&mut self, value: &T, keep: impl FnOnce(&T) -> T) -> T {
         if let Some(known) = self.known.get(value) {
             return known.clone();
         }
@@ -124,9 +105,23 @@ impl<T: Counted> Pool<T> {
             self.known.retain(|known| known.holders() > 1);
             self.full = 2 * self.known.len().max(512);
         }
-        let kept = value.copied();
+        let kept = keep(value);
         self.known.insert(kept.clone());
         kept
+    }
+}
+
+impl Pool<Name> {
+    fn name(&mut self, name: &Name) -> Name {
+        self.of(name, copied)
+    }
+
+    fn one(&mut self, name: &mut Name) {
+        *name = self.name(name);
+    }
+
+    fn pairs(&mut self, pairs: &Pairs) -> Pairs {
+        pairs.iter().map(|(key, value)| (self.name(key), self.name(value))).collect()
     }
 }
 
@@ -141,19 +136,11 @@ impl Counted for Name {
         // One that lives for ever has no count: it is never forgotten.
         Name::strong_count(self).unwrap_or(usize::MAX)
     }
-
-    fn copied(&self) -> Self {
-        Name::from(&**self)
-    }
 }
 
-impl<T: Clone + Eq + Hash> Counted for Arc<[T]> {
+impl<T: Eq + Hash> Counted for Arc<[T]> {
     fn holders(&self) -> usize {
         Arc::strong_count(self)
-    }
-
-    fn copied(&self) -> Self {
-        Arc::from(&**self)
     }
 }
 
@@ -161,19 +148,11 @@ impl Counted for Arc<Enrolment> {
     fn holders(&self) -> usize {
         Arc::strong_count(self)
     }
-
-    fn copied(&self) -> Self {
-        Arc::new(Enrolment::clone(self))
-    }
 }
 
 impl Counted for Pairs {
     fn holders(&self) -> usize {
         Pairs::holders(self)
-    }
-
-    fn copied(&self) -> Self {
-        self.iter().cloned().collect()
     }
 }
 
@@ -184,12 +163,12 @@ mod tests {
     #[test]
     fn equal_names_are_one_and_those_that_nobody_holds_are_forgotten() {
         let mut names = Pool::default();
-        let (first, again): (Name, Name) = (names.of(&"shop".into()), names.of(&"shop".into()));
+        let (first, again): (Name, Name) = (names.name(&"shop".into()), names.name(&"shop".into()));
         assert!(Name::ptr_eq(&first, &again));
         for number in 0..100_000 {
-            drop(names.of(&Name::from(number.to_string())));
+            drop(names.name(&Name::from(number.to_string())));
         }
         assert!(names.known.len() <= 1024, "{}", names.known.len());
-        assert!(Name::ptr_eq(&first, &names.of(&"shop".into())), "held all the while");
+        assert!(Name::ptr_eq(&first, &names.name(&"shop".into())), "held all the while");
     }
 }

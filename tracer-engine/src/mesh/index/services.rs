@@ -1,7 +1,7 @@
 //! Services by everything that a listener, a virtual host or a cause asks for.
 
 use super::by_ip::ByIp;
-use super::host::{ByHost, Shared, take, take_at};
+use super::host::{ByHost, Shared};
 use super::interner::Interner;
 use super::keyed::Keyed;
 use crate::mesh::facts::{ObjectKey, Service, ServiceEntry};
@@ -201,5 +201,23 @@ fn push_sorted(services: &mut Shared<RegistryService>, service: &Arc<RegistrySer
     if !services.iter().any(|known| Arc::ptr_eq(known, service)) {
         let at = services.partition_point(|known| known.seniority() < service.seniority());
         services.insert(at, Arc::clone(service));
+    }
+}
+
+fn take<K: Hash + Eq>(map: &mut HashMap<K, Shared<RegistryService>>, key: &K, service: &Arc<RegistryService>) {
+    if let Some(services) = map.get_mut(key) {
+        services.retain(|known| !Arc::ptr_eq(known, service));
+        if services.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+fn take_at(map: &mut ByIp<Shared<RegistryService>>, ip: IpAddr, service: &Arc<RegistryService>) {
+    if let Some(services) = map.get_mut(ip) {
+        services.retain(|known| !Arc::ptr_eq(known, service));
+        if services.is_empty() {
+            map.remove(ip);
+        }
     }
 }

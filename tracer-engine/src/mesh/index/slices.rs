@@ -37,13 +37,9 @@ impl Slices {
             return false;
         }
         self.remove(&slice.key);
+        let names = slice.endpoints.iter().map(|endpoint| self.name_held(slice, endpoint, pods)).collect();
         let mut slice = slice.clone();
-        interner.slice(&mut slice);
-        let names = slice.endpoints.iter().map(|endpoint| self.name_held(&slice, endpoint, pods));
-        let names: Vec<Option<Name>> = names.collect();
-        for (endpoint, name) in slice.endpoints.iter_mut().zip(names) {
-            endpoint.pod = name.or(endpoint.pod.take());
-        }
+        interner.slice(&mut slice, names);
         let slice = Arc::new(slice);
         if let Some(service) = &slice.service {
             let hash = hash_service(&slice.key.namespace, service);

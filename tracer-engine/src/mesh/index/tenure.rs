@@ -54,9 +54,9 @@ impl Tenure {
     }
 
     /// The pod with this uid has it no more.
-    pub(super) fn release(&mut self, at: Ktime, uid: &Uid) {
+    pub(super) fn release(&mut self, at: Ktime, uid: Uid) {
         self.change(|tenancies| {
-            for tenancy in tenancies.iter_mut().filter(|tenancy| tenancy.pod.uid == *uid) {
+            for tenancy in tenancies.iter_mut().filter(|tenancy| tenancy.pod.uid == uid) {
                 tenancy.until.get_or_insert(at);
             }
         });
@@ -86,8 +86,8 @@ impl Tenure {
         self.terms().filter(|term| term.from > at).min_by_key(|term| term.from).map(|term| Occupant::Pod(term.pod))
     }
 
-    pub(super) fn pod_with_uid(&self, uid: &Uid) -> Option<&Arc<Pod>> {
-        self.terms().map(|term| term.pod).find(|pod| pod.uid == *uid)
+    pub(super) fn pod_with_uid(&self, uid: Uid) -> Option<&Arc<Pod>> {
+        self.terms().map(|term| term.pod).find(|pod| pod.uid == uid)
     }
 
     /// Where nobody had it at `at`: when the next one was told to have it.
