@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod process;
+pub mod heap;
 pub mod lifecycle;
 pub mod cli;
 pub mod config;

@@ -29,32 +29,6 @@ impl Usage {
     }
 }
 
-/// Gives back to the kernel what was freed and is kept for later: after a peak that does not come again.
-#[cfg(target_env = "gnu")]
-pub(crate) fn release_free_memory() {
-    // SAFETY: glibc's own function on its own heap; it takes no pointer.
-    unsafe { libc::malloc_trim(0) };
-}
-
-#[cfg(not(target_env = "gnu"))]
-pub(crate) fn release_free_memory() {}
-
-/// Of a heap that is mostly facts, written by one thread: one arena for all threads, so that what one of them frees another
-/// can use. And large pieces get a mapping of their own for good, so that what a table outgrew goes back at once: by itself
-/// glibc raises that size with the first one that is freed, and then a table's old place stays, full of small holes.
-#[cfg(target_env = "gnu")]
-pub fn keep_heap_small() {
-    const LARGE: libc::c_int = 128 << 10;
-    // SAFETY: glibc's own function, of two numbers.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-    }
-}
-
-#[cfg(not(target_env = "gnu"))]
-pub fn keep_heap_small() {}
-
 /// The host's name: in a cluster mostly the node's too.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -8,8 +8,8 @@ use tracer_daemon::app::App;
 use tracer_daemon::cli::RunArgs;
 use tracer_daemon::command::Failure;
 use tracer_daemon::config::Config;
+use tracer_daemon::heap;
 use tracer_daemon::lifecycle::{DRAIN_WITHIN, Drain};
-use tracer_daemon::process;
 use tracing::{info, warn};
 
 /// The engine and the journal have threads of their own; what is left is reading the ring and answering.
@@ -21,7 +21,7 @@ struct Signals {
 }
 
 pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
-    process::keep_heap_small();
+    heap::keep_small();
     let config = Config::try_from(args).map_err(Failure::input)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)

@@ -89,7 +89,10 @@ impl ProbePump {
             warn!("{error}");
         }
         if !gone.is_empty() {
-            info!("{} sockets are no more, and the kernel did not tell of their close", gone.len());
+            info!(
+                "{} sockets are gone without a close that the kernel told of: their flows end as they were last seen",
+                gone.len()
+            );
         }
         // What was told meanwhile came first.
         let mut before = Vec::new();

@@ -5,8 +5,8 @@ use super::scope::Scope;
 use super::sinks::Sinks;
 use super::tape::Tape;
 use crate::clock::{self, Epoch};
+use crate::heap;
 use crate::lifecycle::BlockReady;
-use crate::process;
 use crate::sink::Told;
 use crate::sink::wire::{Answer, Text};
 use crate::source::cluster::{Change, Listed};
@@ -101,13 +101,13 @@ impl EngineThread {
                 self.learn(changes);
                 if block.is_some() {
                     // Reading a whole cluster leaves holes everywhere.
-                    process::release_free_memory();
+                    heap::release_free();
                 }
             }
             Message::Listed(listed) => {
                 let gone = Change::gone(&listed, self.engine.index());
                 self.learn(gone);
-                process::release_free_memory();
+                heap::release_free();
             }
             Message::Lost(count) => {
                 // Not now: what is due by now must not be judged before the loss is known.

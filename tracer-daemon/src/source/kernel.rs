@@ -22,7 +22,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::process;
+use crate::heap;
 use ipnet::IpNet;
 use tracer_engine::net::Ktime;
 use tracer_engine::socket::{DropCount, KernelEvent, SocketChange};
@@ -144,7 +144,7 @@ impl Kernel {
         };
         // Reading BTF took tens of megabytes for a moment, in pieces too small for the allocator to give back by itself
         // (trap 9).
-        process::release_free_memory();
+        heap::release_free();
         Ok(kernel)
     }
 
