@@ -21,9 +21,8 @@ async fn more_sockets_at_once_than_the_map_holds_cost_no_outcome() {
     const THREADS: usize = 8;
     const EACH: usize = 6_250;
     const PAIRS: usize = THREADS * EACH;
-    // There are machines with processes during which no tracepoint fires (trap 20). A softirq that closes an end which dialled
-    // while one of them happens to run tells of nothing: neither of FIN_WAIT2 nor of CLOSE nor of the socket's destruction,
-    // to nobody: perf counts as many as the probes do.
+    // Of some ends that dialled nobody is told that they closed (trap 20): neither of FIN_WAIT2 nor of CLOSE nor of the
+    // socket's destruction. perf counts as many as the probes do.
     const UNTOLD: usize = 4;
     const LATE: Duration = Duration::from_secs(1);
     let namespace = Namespace::new();

@@ -59,6 +59,13 @@ impl Live {
     }
 }
 
+/// Tests of this process run side by side: each has a map of its own size.
+fn traced(entries: u32) -> (Namespace, Trace, Live) {
+    let namespace = Namespace::new();
+    let trace = Trace::with(&namespace, &KernelConfig { max_sockets: entries, ..KernelConfig::default() });
+    (namespace, trace, Live::of(entries))
+}
+
 fn sweep(trace: &mut Trace) -> Vec<u64> {
     let mut gone = Vec::new();
     trace.kernel.gone_sockets(&mut gone).expect("a sweep");
@@ -80,9 +87,7 @@ fn pair(namespace: &Namespace) -> (TcpStream, TcpStream) {
 #[tokio::test]
 async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_is_not() {
     const ENTRIES: u32 = 12_347;
-    let namespace = Namespace::new();
-    let mut trace = Trace::with(&namespace, &KernelConfig { max_sockets: ENTRIES, ..KernelConfig::default() });
-    let mut live = Live::of(ENTRIES);
+    let (namespace, mut trace, mut live) = traced(ENTRIES);
     let held = pair(&namespace);
     let closed = pair(&namespace);
     trace.until("both connections", |events| events.len() == 4).await;
@@ -113,10 +118,7 @@ async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_
 
 #[tokio::test]
 async fn trap_20_another_socket_in_the_same_place_is_another_socket() {
-    const ENTRIES: u32 = 12_349;
-    let namespace = Namespace::new();
-    let mut trace = Trace::with(&namespace, &KernelConfig { max_sockets: ENTRIES, ..KernelConfig::default() });
-    let mut live = Live::of(ENTRIES);
+    let (namespace, mut trace, mut live) = traced(12_349);
     let held = pair(&namespace);
     trace.until("a connection", |events| events.len() == 2).await;
     let cookie = trace.connected()[0].socket.cookie.0;
