@@ -70,7 +70,13 @@ fn without_first_bytes_a_mesh_is_told_right_or_left_open() {
         println!("{score}");
     }
     let wrong: Vec<_> = [both, source].into_iter().flat_map(Score::into_wrong).collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong, on the tape {}:\n{}",
+        wrong.len(),
+        performance.tape.display(),
+        wrong.join("\n")
+    );
 }
 
 /// Facts as they were before the headless Service got this port: its proxy begins mesh TLS where they know no route.
@@ -174,7 +180,13 @@ fn judge_but(mesh: &str, hidden: &[&str]) {
     }
     performance.keep_tape(mesh);
     let wrong: Vec<_> = [both, source, destination].into_iter().flat_map(Score::into_wrong).collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong, on the tape {}:\n{}",
+        wrong.len(),
+        performance.tape.display(),
+        wrong.join("\n")
+    );
     let strays = performance.strays();
     assert!(strays.is_empty(), "nobody made these: {strays:#?}");
 }

@@ -50,16 +50,19 @@ impl Performance {
     /// As `of`, and nobody looks at payload.
     pub(crate) fn without_first_bytes(name: &str) -> Self {
         let flags = ["--first-bytes", "off"];
-        Self::traced(name, &flags, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
+        let folder = format!("{name}-without-first-bytes");
+        Self::traced(name, &folder, &flags, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
     }
 
     /// The calls that `choose` makes of the recorded ones, one every `interval`.
     pub(crate) fn with(name: &str, on: &Options, interval: Duration, choose: impl Fn(&[Call]) -> Vec<Call>) -> Self {
-        Self::traced(name, &[], on, interval, choose)
+        Self::traced(name, name, &[], on, interval, choose)
     }
 
+    /// `folder`: where its tape and its journal lie, until the next time.
     fn traced(
         name: &str,
+        folder: &str,
         flags: &[&str],
         on: &Options,
         interval: Duration,
@@ -67,7 +70,7 @@ impl Performance {
     ) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mesh = Mesh::up(name, on).unwrap_or_else(|error| panic!("{error:#}"));
-        let daemon = Daemon::start(name, &mesh.facts(), flags);
+        let daemon = Daemon::start(folder, &mesh.facts(), flags);
         let calls = choose(mesh.calls());
         let results = mesh.call_all(&calls, interval).unwrap_or_else(|error| panic!("{error:#}"));
         let scenes = calls.into_iter().zip(results).map(|(call, result)| Scene { call, result }).collect();
