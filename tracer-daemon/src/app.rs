@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle as Thread;
 use tape::Tape;
 use thread::{EngineThread, Message};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle as Task;
 use tracer_engine::mesh::facts::Delta;
 use tracer_engine::net::Ktime;
@@ -169,8 +169,11 @@ impl App {
             None => (None, None),
         };
         let (inputs, batches) = mpsc::channel(BATCHES);
+        let due = Arc::new(Notify::new());
         let sinks = Sinks::new(recorder, Arc::clone(&hub), queue, announcing, Arc::clone(&watch), epoch);
-        let engine = EngineThread::new(engine, scope, tape, sinks).start(batches).map_err(Failure::unreached)?;
+        let engine = EngineThread::new(engine, scope, tape, sinks, Arc::clone(&due))
+            .start(batches)
+            .map_err(Failure::unreached)?;
         let ended = || Failure::unreached(anyhow::anyhow!("the engine ended at once: see the log above"));
         let (facts, opened) = match facts {
             FactsOpened::Files(files, first) => {
@@ -207,7 +210,7 @@ impl App {
             journal.as_ref().map_or("off", |_| "on")
         );
         Ok(Self {
-            probes: tokio::spawn(ProbePump::new(kernel, inputs, Arc::clone(&watch)).run(stop.clone())),
+            probes: tokio::spawn(ProbePump::new(kernel, inputs, Arc::clone(&watch), due).run(stop.clone())),
             facts,
             opened,
             engine,

@@ -7,6 +7,7 @@ use crate::lifecycle::Stop;
 use crate::source::kernel::{Kernel, KernelError};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracer_engine::socket::KernelEvent;
@@ -17,6 +18,8 @@ pub(super) struct ProbePump {
     kernel: Kernel,
     engine: Sender<Message>,
     watch: Arc<Watch>,
+    /// The engine has a deadline, and wants to know before what there is until now.
+    due: Arc<Notify>,
     /// What the engine was told of.
     lost: u64,
     /// Something happened since the last sample.
@@ -37,8 +40,8 @@ const DROPS: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_mins(5);
 
 impl ProbePump {
-    pub(super) fn new(kernel: Kernel, engine: Sender<Message>, watch: Arc<Watch>) -> Self {
-        Self { kernel, engine, watch, lost: 0, busy: true }
+    pub(super) fn new(kernel: Kernel, engine: Sender<Message>, watch: Arc<Watch>, due: Arc<Notify>) -> Self {
+        Self { kernel, engine, watch, due, lost: 0, busy: true }
     }
 
     /// Until `stop`; then detaches and hands on what the ring still holds.
@@ -53,6 +56,7 @@ impl ProbePump {
                 _ = sample.tick() => self.sample().await?,
                 _ = drops.tick() => self.count_drops().await?,
                 _ = sweep.tick() => self.sweep().await,
+                () = self.due.notified() => self.catch_up().await,
                 read = self.kernel.read(&mut events) => {
                     read?;
                     if !self.busy {
@@ -78,7 +82,7 @@ impl ProbePump {
 
     async fn count_drops(&mut self) -> Result<(), KernelError> {
         let counts = self.kernel.drop_counts(clock::ktime())?;
-        self.hand_on(counts.into_iter().map(KernelEvent::DropCount).collect()).await;
+        self.hand_on_last(counts.into_iter().map(KernelEvent::DropCount)).await;
         Ok(())
     }
 
@@ -94,11 +98,24 @@ impl ProbePump {
                 gone.len()
             );
         }
-        // What was told meanwhile came first.
-        let mut before = Vec::new();
-        self.kernel.drain(&mut before);
-        self.hand_on(before).await;
-        self.hand_on(gone).await;
+        self.hand_on_last(gone).await;
+    }
+
+    /// All that there is until now, and then that it was.
+    async fn catch_up(&mut self) {
+        let now = clock::ktime();
+        self.hand_on_last([]).await;
+        if self.engine.send(Message::Read(now)).await.is_err() {
+            warn!("the engine is gone");
+        }
+    }
+
+    /// These are of now, and the engine goes by their time: what the ring holds came before them.
+    async fn hand_on_last(&mut self, events: impl IntoIterator<Item = KernelEvent>) {
+        let mut all = Vec::new();
+        self.kernel.drain(&mut all);
+        all.extend(events);
+        self.hand_on(all).await;
     }
 
     async fn hand_on(&self, events: Vec<KernelEvent>) {

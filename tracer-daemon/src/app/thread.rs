@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 use tracer_engine::explain::observed;
@@ -29,6 +30,8 @@ use tracer_engine::{Config, Engine};
 pub(super) enum Message {
     /// What the kernel said: of sockets, and of packets that it dropped.
     Events(Vec<KernelEvent>),
+    /// What the kernel said until then was handed on: the answer to `EngineThread::due`.
+    Read(Ktime),
     Facts {
         changes: Vec<Change>,
         /// Readiness waits until the engine knows these.
@@ -49,6 +52,11 @@ pub(super) struct EngineThread {
     sinks: Sinks,
     /// The latest time that the engine was told.
     told: Ktime,
+    /// Asks whoever reads the probes to hand on what there is: a deadline must not overtake what they told before it, however
+    /// long nobody had the processor to read that.
+    due: Arc<Notify>,
+    /// It was asked, and has not answered.
+    asked: bool,
 }
 
 /// What happened before a deadline may still be on its way from the kernel when the deadline is there.
@@ -57,8 +65,8 @@ const ON_ITS_WAY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(1);
 
 impl EngineThread {
-    pub(super) fn new(config: Config, scope: Scope, tape: Option<Tape>, sinks: Sinks) -> Self {
-        Self { engine: Engine::new(config), scope, tape, sinks, told: clock::ktime() }
+    pub(super) fn new(config: Config, scope: Scope, tape: Option<Tape>, sinks: Sinks, due: Arc<Notify>) -> Self {
+        Self { engine: Engine::new(config), scope, tape, sinks, told: clock::ktime(), due, asked: false }
     }
 
     /// Runs until every sender is gone. Must be called within a tokio runtime: its timer wakes the thread.
@@ -78,7 +86,8 @@ impl EngineThread {
     }
 
     fn until_tick(&self, now: Ktime) -> Duration {
-        self.engine.next_tick().map_or(IDLE, |due| (due + ON_ITS_WAY).since(now).min(IDLE))
+        let due = self.engine.next_tick().filter(|_| !self.asked);
+        due.map_or(IDLE, |due| (due + ON_ITS_WAY).since(now).min(IDLE))
     }
 
     fn take(&mut self, message: Message) {
@@ -93,9 +102,11 @@ impl EngineThread {
                 }
                 // While events keep coming, theirs is the time that counts: a deadline must not overtake what is
                 // queued behind them.
-                if self.engine.next_tick().is_some_and(|due| due <= last) {
-                    self.tick(last);
-                }
+                self.tick_if_due(last);
+            }
+            Message::Read(at) => {
+                self.asked = false;
+                self.tick_if_due(Ktime(at.0.saturating_sub(ON_ITS_WAY.as_nanos() as u64)));
             }
             Message::Facts { changes, block } => {
                 self.learn(changes);
@@ -155,9 +166,9 @@ impl EngineThread {
         self.date();
         let now = clock::ktime();
         self.scope.expire(now);
-        let until = Ktime(now.0.saturating_sub(ON_ITS_WAY.as_nanos() as u64));
-        if self.engine.next_tick().is_some_and(|due| due <= until) {
-            self.tick(until);
+        if !self.asked && self.engine.next_tick().is_some_and(|due| due + ON_ITS_WAY <= now) {
+            self.asked = true;
+            self.due.notify_one();
         }
         self.flush(now);
     }
@@ -187,6 +198,12 @@ impl EngineThread {
         self.sinks.flush(now);
         if let Some(tape) = &mut self.tape {
             tape.flush();
+        }
+    }
+
+    fn tick_if_due(&mut self, now: Ktime) {
+        if self.engine.next_tick().is_some_and(|due| due <= now) {
+            self.tick(now);
         }
     }
 

@@ -7,7 +7,7 @@ mod pods;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -268,6 +268,31 @@ fn a_daemon_that_was_stopped_counts_what_it_missed_and_says_so() {
         })
         .sum();
     assert_eq!(told, lost, "the journal says how many are missing");
+}
+
+/// On a machine that had no time for the daemon.
+#[test]
+fn a_deadline_does_not_overtake_what_was_said_before_it() {
+    const DEADLINE: Duration = Duration::from_secs(2);
+    let daemon = Daemon::start(&[]);
+    // Which comes first is a matter of luck where nothing sees to it.
+    for round in 0..4 {
+        let (port, mut client, mut server) = daemon.pods.silent();
+        conserved(&daemon);
+        daemon.signal(rustix::process::Signal::STOP);
+        client.write_all(b"ping").unwrap();
+        server.read_exact(&mut [0; 4]).unwrap();
+        server.set_read_timeout(Some(DEADLINE)).unwrap();
+        assert!(server.read(&mut [0]).is_err(), "until the deadline has passed");
+        daemon.signal(rustix::process::Signal::CONT);
+        let record = loop {
+            let journal = fs::read_to_string(daemon.path("flows.jsonl")).unwrap();
+            if let [record] = of_port(&journal, port)[..] {
+                break record.to_owned();
+            }
+        };
+        assert!(record.contains("first-bytes"), "round {round}: {record}");
+    }
 }
 
 #[test]

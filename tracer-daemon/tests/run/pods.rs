@@ -49,6 +49,11 @@ impl Pods {
         self.between(|client, server| talk(client, server, 7070))
     }
 
+    /// A connection on which nobody says a word.
+    pub(crate) fn silent(&self) -> (u16, TcpStream, TcpStream) {
+        self.between(|client, server| connect(client, server, 0))
+    }
+
     /// In a network namespace that has both pods' addresses, and lives as long as this takes and its sockets do.
     pub(crate) fn between<T: Send + 'static>(&self, job: impl FnOnce(Ipv4Addr, Ipv4Addr) -> T + Send + 'static) -> T {
         let (client, server) = (self.ip(1), self.ip(2));
@@ -65,17 +70,21 @@ impl Pods {
     }
 }
 
-pub(crate) fn talk(client: Ipv4Addr, server: Ipv4Addr, port: u16) -> (u16, TcpStream, TcpStream) {
+fn talk(client: Ipv4Addr, server: Ipv4Addr, port: u16) -> (u16, TcpStream, TcpStream) {
+    let (port, mut client, mut accepted) = connect(client, server, port);
+    client.write_all(b"ping").unwrap();
+    accepted.read_exact(&mut [0; 4]).unwrap();
+    accepted.write_all(b"pong").unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    (port, client, accepted)
+}
+
+fn connect(client: Ipv4Addr, server: Ipv4Addr, port: u16) -> (u16, TcpStream, TcpStream) {
     let listener = TcpListener::bind((server, port)).unwrap();
     let server = listener.local_addr().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((client, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();
-    let (mut accepted, _) = listener.accept().unwrap();
-    let mut client = TcpStream::from(socket);
-    client.write_all(b"ping").unwrap();
-    accepted.read_exact(&mut [0; 4]).unwrap();
-    accepted.write_all(b"pong").unwrap();
-    client.read_exact(&mut [0; 4]).unwrap();
-    (server.port(), client, accepted)
+    let (accepted, _) = listener.accept().unwrap();
+    (server.port(), TcpStream::from(socket), accepted)
 }
