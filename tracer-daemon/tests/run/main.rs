@@ -75,13 +75,14 @@ fn a_call_is_seen_served_and_written() {
 #[test]
 fn a_tape_replays_to_the_journal_byte_for_byte() {
     let daemon = Daemon::start(&["--tape", "tape"]);
-    let ports = [daemon.pods.calls(50), daemon.pods.call()];
+    // Two of so many may be given one port.
+    let callee = format!("\"server\":{{\"ip\":\"{}\"", daemon.pods.ip(2));
+    daemon.pods.calls(50);
+    daemon.pods.call();
     let (status, _, log, dir) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     let journal = fs::read_to_string(dir.path().join("flows.jsonl")).unwrap();
-    for port in ports {
-        assert_eq!(of_port(&journal, port).len(), 1, "{journal}");
-    }
+    assert_eq!(journal.lines().filter(|line| line.contains(&callee)).count(), 51, "{journal}");
     let mut replay = Command::new(env!("CARGO_BIN_EXE_mesh-tracer"));
     let replayed = replay.args(["replay", "tape"]).current_dir(dir.path()).output().unwrap();
     assert_eq!(replayed.status.code(), Some(0), "{replayed:?}");
