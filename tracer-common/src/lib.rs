@@ -84,8 +84,8 @@ pub struct FirstBytes {
     pub length: u32,
 }
 
-/// `kind::CLOSE`. Where nobody told of it (`close_flags::UNSEEN`) it lies in what the iterator over live sockets writes,
-/// not in the ring.
+/// `kind::CLOSE`. Where nobody told of it (`close_flags::UNSEEN`) it lies most often in what the iterator over live sockets
+/// writes, not in the ring.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Close {
@@ -180,8 +180,8 @@ pub mod close_flags {
     pub const FIRST_FIN_SENT: u32 = 8;
     /// This end received a FIN before it sent one.
     pub const FIRST_FIN_RECEIVED: u32 = 16;
-    /// The socket was found to be no more (trap 20): nothing else of its close is known, `sent` and `received` least of
-    /// all.
+    /// The socket was found to be no more (trap 20), or a connect failed and it is not known how: nothing else of its close
+    /// is known, `sent` and `received` least of all.
     pub const UNSEEN: u32 = 32;
 }
 
@@ -213,8 +213,8 @@ pub mod drop_reason {
 }
 
 /// Slots of the per-cpu counters: emissions of each kind, failed emissions of each kind, sockets that found the map of
-/// live sockets full, state changes that only the second program of `inet_sock_set_state` could handle, and drops that
-/// were counted but not told one by one, because there were too many. `EMITTED` counts every attempt, so emitted =
+/// live sockets full, changes of a socket that were told late, because the kernel skipped the program that tells of them, and
+/// drops that were counted but not told one by one, because there were too many. `EMITTED` counts every attempt, so emitted =
 /// decoded + malformed + lost.
 pub mod counter {
     use crate::kind;
@@ -222,8 +222,8 @@ pub mod counter {
     pub const EMITTED: u32 = 0;
     pub const LOST: u32 = EMITTED + kind::COUNT;
     pub const UNTRACKED: u32 = LOST + kind::COUNT;
-    pub const NESTED: u32 = UNTRACKED + 1;
-    pub const UNTOLD: u32 = NESTED + 1;
+    pub const LATE: u32 = UNTRACKED + 1;
+    pub const UNTOLD: u32 = LATE + 1;
     pub const COUNT: u32 = UNTOLD + 1;
 }
 

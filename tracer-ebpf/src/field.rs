@@ -46,6 +46,7 @@ offsets!(
     SOCK__UID,
     SOCK__MARK,
     SOCK__ERR,
+    SOCK__ERR_SOFT,
     SOCK__CGROUP,
     NET__INUM,
     CGROUP__KN,
@@ -64,6 +65,7 @@ offsets!(
     TCP_SOCK__SND_UNA,
     TCP_SOCK__RCV_NXT,
     TCP_SOCK__COPIED_SEQ,
+    TCP_SOCK__BYTES_ACKED,
     TCP_SOCK__BYTES_SENT,
     TCP_SOCK__BYTES_RECEIVED,
 );
@@ -171,6 +173,12 @@ impl Sock {
         read(self.0, &SOCK__ERR)
     }
 
+    /// `sk_err_soft`: what went wrong while the connect went on trying. Nobody fetches it.
+    #[inline(always)]
+    pub fn soft_error(self) -> u32 {
+        read(self.0, &SOCK__ERR_SOFT)
+    }
+
     /// Who owns the socket. All of it is kept in the socket, so any context may ask.
     #[inline(always)]
     pub fn owner(self, socket: &mut Socket) {
@@ -252,6 +260,12 @@ impl TcpSock {
     #[inline(always)]
     pub fn copied_seq(self) -> u32 {
         read(self.0, &TCP_SOCK__COPIED_SEQ)
+    }
+
+    /// How far `snd_una` has come.
+    #[inline(always)]
+    pub fn bytes_acked(self) -> u64 {
+        read(self.0, &TCP_SOCK__BYTES_ACKED)
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@
 //! by any other means yields unrelated kernel memory. Both programs always let the packet pass.
 
 use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use aya_ebpf::macros::cgroup_skb;
@@ -12,19 +13,18 @@ use tracer_common::direction::{self, CONTINUED};
 use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind, tcp_flags};
 
 use crate::early;
-use crate::field::is_idle;
+use crate::field::{Sock, is_idle};
+use crate::life;
 use crate::listener;
-use crate::live::{self, Live};
+use crate::live::{self, DONE, Live};
 use crate::packet::{self, Segment};
 use crate::payload::{self, Record};
 use crate::ring::Subject;
-use crate::state::LISTEN;
+use crate::state::{ESTABLISHED, LISTEN};
 
 const PASS: i32 = 1;
 
-/// `Live::seen`: the first payload was read, or cannot be any more.
-pub const DONE: u8 = 1;
-/// `Live::seen`, and beyond: an HTTP/2 preface was read and its HEADERS are looked for.
+/// `Live::seen`, beyond `DONE`: an HTTP/2 preface was read and its HEADERS are looked for.
 const PREFACE: u8 = 2;
 /// A client's SETTINGS and its acknowledgement of the server's may each come before the HEADERS in segments of their own.
 const LAST: u8 = PREFACE + 2;
@@ -45,12 +45,19 @@ enum Glance {
 
 #[cgroup_skb(egress)]
 pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
-    if is_idle() || glance(&ctx) != Glance::Payload {
+    if is_idle() {
         return PASS;
     }
-    let cookie = cookie(&ctx);
-    if let Some(live) = live::find(cookie) {
-        read(&ctx, cookie, live, direction::SENT);
+    let glance = glance(&ctx);
+    // What has no payload is looked up too where it may be the last of a handshake's three.
+    if glance == Glance::Payload || (glance == Glance::Nothing && state(&ctx) == ESTABLISHED) {
+        let cookie = cookie(&ctx);
+        if let Some(live) = live::find(cookie) {
+            catch_up(&ctx, cookie, live, direction::SENT);
+            if glance == Glance::Payload {
+                read(&ctx, cookie, live, direction::SENT);
+            }
+        }
     }
     PASS
 }
@@ -64,7 +71,10 @@ pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
         Glance::Payload => {
             let cookie = cookie(&ctx);
             match live::find(cookie) {
-                Some(live) => read(&ctx, cookie, live, direction::RECEIVED),
+                Some(live) => {
+                    catch_up(&ctx, cookie, live, direction::RECEIVED);
+                    read(&ctx, cookie, live, direction::RECEIVED);
+                }
                 None => for_listener(&ctx),
             }
         }
@@ -87,14 +97,40 @@ fn glance(ctx: &SkBuffContext) -> Glance {
 /// A packet of no followed socket: it may be a listener's.
 #[inline(always)]
 fn for_listener(ctx: &SkBuffContext) {
+    if state(ctx) == LISTEN {
+        listener::watch(ctx, sk(ctx).cast());
+        early::keep(ctx);
+    }
+}
+
+/// Of the packet's socket; 0 where it has none.
+#[inline(always)]
+fn state(ctx: &SkBuffContext) -> i32 {
+    let sk = sk(ctx);
+    // SAFETY: the verifier rewrites this into a checked load, of a socket that is not NULL.
+    if sk.is_null() { 0 } else { unsafe { (*sk).state as i32 } }
+}
+
+#[inline(always)]
+fn sk(ctx: &SkBuffContext) -> *mut bpf_sock {
     // SAFETY: the verifier rewrites this into a checked load of the context.
-    let sk = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
-    // SAFETY: as above, of a socket that is not NULL.
-    if sk.is_null() || unsafe { (*sk).state } != LISTEN as u32 {
+    unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk }
+}
+
+/// Tells that the socket is open, where that was skipped.
+#[inline(always)]
+fn catch_up(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
+    if !live.lags() {
         return;
     }
-    listener::watch(ctx, sk.cast());
-    early::keep(ctx);
+    let sk = sk(ctx);
+    if sk.is_null() {
+        return;
+    }
+    let Some(sk) = Sock::of_context(sk.cast()) else { return };
+    let sending =
+        if direction == direction::SENT { Segment::parse(ctx).map_or(0, |segment| segment.length) } else { 0 };
+    life::catch_up(cookie, live, sk, sending);
 }
 
 /// Runs for every packet of a followed socket that may have payload: after the first one it is one compare.

@@ -16,7 +16,7 @@ use crate::ring::Subject;
 pub struct MapElement {
     meta: *const Meta,
     map: *const c_void,
-    key: *const u64,
+    key: *const c_void,
     value: *const Live,
 }
 
@@ -24,15 +24,22 @@ pub struct MapElement {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
 pub extern "C" fn gone_sockets(ctx: *const MapElement) -> i32 {
-    // SAFETY: the verifier knows the context's type, and that both may be NULL: they are, once, at the end.
-    let (key, value) = unsafe { (read_volatile(&raw const (*ctx).key), read_volatile(&raw const (*ctx).value)) };
-    if is_idle() || key.is_null() || value.is_null() {
+    // SAFETY: the verifier knows the context's type, and that the value may be NULL: it is, once, at the end.
+    let value = unsafe { read_volatile(&raw const (*ctx).value) };
+    if is_idle() || value.is_null() {
         return 0;
     }
-    // SAFETY: neither is NULL, and the verifier holds both to the map's sizes.
+    // SAFETY: it is not NULL, and the verifier holds it to the map's size.
     let (cookie, address, missing) = unsafe {
-        (read_volatile(key), read_volatile(&raw const (*value).address), read_volatile(&raw const (*value).missing))
+        (
+            read_volatile(&raw const (*value).cookie),
+            read_volatile(&raw const (*value).address),
+            read_volatile(&raw const (*value).missing),
+        )
     };
+    if cookie == 0 {
+        return 0;
+    }
     let is_still = field::is_still(address, cookie);
     if is_still && missing == 0 {
         return 0;
@@ -44,6 +51,9 @@ pub extern "C" fn gone_sockets(ctx: *const MapElement) -> i32 {
     } else if live.missing == 0 {
         // In the moment in which it dials a socket looks the same. So it is told when it is missed a second time.
         live.missing = 1;
+    } else if live.child != 0 && live.opened == 0 {
+        // Its handshake was never complete, and nobody was told of it.
+        live::forget(cookie);
     } else {
         // SAFETY: as above.
         tell(unsafe { read_volatile(&raw const (*ctx).meta) }, cookie, live);

@@ -67,6 +67,6 @@ fn found(meta: *const Meta, sk: Sock) {
     let subject = Subject { at, cookie, socket: &live.socket };
     let written = iterator::write(meta, &subject, kind::OPEN, Open { state: state as u32, padding: 0 });
     if written && state != LISTEN {
-        live::keep(cookie, live);
+        let _ = live::keep(cookie, live);
     }
 }

@@ -73,7 +73,7 @@ pub struct Kernel {
 /// One hook of the table and what became of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HookStatus {
-    /// The kernel's own name: `inet_sock_set_state`. Unique: a tracepoint with two programs has `/nested` in one.
+    /// The kernel's own name: `inet_sock_set_state`.
     pub name: &'static str,
     /// The daemon does not start without it.
     pub required: bool,
@@ -218,14 +218,13 @@ impl Kernel {
 
     /// What was emitted, decoded and lost until now. Costs a dozen system calls: for a scrape and a tick, not for a batch.
     pub fn counts(&mut self) -> Result<EventCounts, KernelError> {
-        let missed = self.probes.count_runs(self.ring.nested()?);
+        let missed = self.probes.count_runs();
         self.ring.counts(missed)
     }
 
     /// Detaches every probe. What was emitted until then stays readable by `drain`.
     pub fn detach(&mut self) {
-        // A counter that cannot be read leaves the misses too high, never too low.
-        self.probes.detach(self.ring.nested().unwrap_or(0));
+        self.probes.detach();
         self.gone_sockets = None;
     }
 }

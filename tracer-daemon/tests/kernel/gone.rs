@@ -1,65 +1,13 @@
 //! Sockets whose close the kernel did not tell (trap 20).
 
-use std::fs;
 use std::net::{TcpListener, TcpStream};
 
 use tracer_daemon::source::kernel::{EventKind, KernelConfig};
 use tracer_engine::socket::SocketChange;
 
 use crate::harness::{Namespace, Trace, assert_conserved};
+use crate::live::Live;
 
-/// The probes' map of live sockets: what a socket whose close was not told leaves there can be put there again.
-struct Live {
-    fd: i32,
-    value: Vec<u8>,
-}
-
-/// `union bpf_attr` for the commands on a map's elements.
-#[repr(C)]
-struct Element {
-    map: i32,
-    padding: u32,
-    key: *const u64,
-    value: *mut u8,
-    flags: u64,
-}
-
-impl Live {
-    const LOOKUP: i32 = 1;
-    const UPDATE: i32 = 2;
-
-    /// The only map of this process that has so many entries.
-    fn of(entries: u32) -> Self {
-        let found = fs::read_dir("/proc/self/fdinfo").expect("descriptors").find_map(|file| {
-            let file = file.ok()?;
-            let info = fs::read_to_string(file.path()).ok()?;
-            let number = |key: &str| info.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<usize>().ok());
-            (number("max_entries:")? == entries as usize && number("key_size:")? == 8).then_some(())?;
-            Some(Self { fd: file.file_name().to_str()?.parse().ok()?, value: vec![0; number("value_size:")?] })
-        });
-        found.expect("the map of live sockets")
-    }
-
-    fn element(&mut self, command: i32, cookie: u64) -> bool {
-        let value = self.value.as_mut_ptr();
-        let element = Element { map: self.fd, padding: 0, key: &raw const cookie, value, flags: 0 };
-        // SAFETY: key and value live during the call, and are of the map's own sizes.
-        let status = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const element, size_of::<Element>()) };
-        status == 0
-    }
-
-    /// Remembers what is known of a socket.
-    fn look_up(&mut self, cookie: u64) -> bool {
-        self.element(Self::LOOKUP, cookie)
-    }
-
-    /// Puts what is remembered back under this cookie.
-    fn put_back(&mut self, cookie: u64) {
-        assert!(self.element(Self::UPDATE, cookie), "{}", std::io::Error::last_os_error());
-    }
-}
-
-/// Tests of this process run side by side: each has a map of its own size.
 fn traced(entries: u32) -> (Namespace, Trace, Live) {
     let namespace = Namespace::new();
     let trace = Trace::with(&namespace, &KernelConfig { max_sockets: entries, ..KernelConfig::default() });
@@ -86,7 +34,7 @@ fn pair(namespace: &Namespace) -> (TcpStream, TcpStream) {
 
 #[tokio::test]
 async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_is_not() {
-    const ENTRIES: u32 = 12_347;
+    const ENTRIES: u32 = 1 << 13;
     let (namespace, mut trace, mut live) = traced(ENTRIES);
     let held = pair(&namespace);
     let closed = pair(&namespace);
@@ -118,7 +66,7 @@ async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_
 
 #[tokio::test]
 async fn trap_20_another_socket_in_the_same_place_is_another_socket() {
-    let (namespace, mut trace, mut live) = traced(12_349);
+    let (namespace, mut trace, mut live) = traced(1 << 14);
     let held = pair(&namespace);
     trace.until("a connection", |events| events.len() == 2).await;
     let cookie = trace.connected()[0].socket.cookie.0;

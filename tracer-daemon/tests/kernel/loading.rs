@@ -32,9 +32,10 @@ fn trap_12_a_missing_capability_is_named() {
 
 /// The first kernel on which each hook can be attached and tells something; older ones say why not. In tracing programs
 /// `bpf_get_socket_cookie` came with 5.12, which most of them call.
-const SINCE: [(&str, (u32, u32)); 10] = [
+const SINCE: [(&str, (u32, u32)); 11] = [
     ("inet_sock_set_state", (5, 12)),
-    ("inet_sock_set_state/nested", (5, 12)),
+    ("tcp_cong_state_set", (5, 19)),
+    ("tcp_destroy_sock", (5, 12)),
     ("tcp_receive_reset", (5, 12)),
     ("tcp_send_reset", (5, 12)),
     ("tcp_retransmit_skb", (5, 12)),

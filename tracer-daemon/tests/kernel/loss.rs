@@ -20,6 +20,14 @@ fn storm(connections: usize) {
     }
 }
 
+/// Connections that are open together.
+fn at_once(connections: usize) -> Vec<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.7.7.7:0").expect("a listener");
+    let to = listener.local_addr().expect("an address");
+    let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);
+    (0..connections).map(pair).collect()
+}
+
 #[tokio::test]
 async fn a_flood_of_a_small_ring_is_counted_exactly() {
     let namespace = Namespace::new();
@@ -57,12 +65,42 @@ async fn a_full_map_is_counted_and_costs_no_outcome() {
     let namespace = Namespace::new();
     let config = KernelConfig { max_sockets: 1, ..KernelConfig::default() };
     let mut trace = Trace::with(&namespace, &config);
-    namespace.run(|| storm(20));
+    namespace.run(|| drop(at_once(20)));
     trace.until_over(40, 0).await;
     assert_eq!((trace.connected().len(), trace.accepted().len()), (20, 20), "{}", trace.list());
     let counts = trace.kernel.counts().expect("counts");
-    assert!(counts.untracked >= 20, "{counts:?}");
+    // One has a place of its own, and one a place among the crowded out.
+    assert!(counts.untracked >= 38, "{counts:?}");
     assert!(counts.lost() >= counts.untracked);
+}
+
+#[tokio::test]
+async fn sockets_that_share_a_place_are_followed_all_the_same() {
+    const PAIRS: usize = 500;
+    let namespace = Namespace::new();
+    // None of other tests' sockets, which are many.
+    let scope = vec!["127.7.0.0/16".parse().expect("a network")];
+    let config = KernelConfig { max_sockets: 1024, scope, ..KernelConfig::default() };
+    let mut trace = Trace::with(&namespace, &config);
+    // A socket is opened for each one that is held, so that those are too far apart for a place each.
+    let held = namespace.run(|| (0..PAIRS).map(|_| (at_once(1), drop(at_once(3)))).collect::<Vec<_>>());
+    namespace.run(move || {
+        for (pair, ()) in held {
+            for (mut client, mut server) in pair {
+                client.write_all(b"hello").expect("a write");
+                server.write_all(b"hello").expect("a write");
+            }
+        }
+    });
+    trace.until_over(2 * 4 * PAIRS, 0).await;
+    trace.detach();
+    let counts = trace.kernel.counts().expect("counts");
+    assert_eq!(counts.untracked, 0, "{counts:?}");
+    // None is told by halves.
+    let payloads = trace.all(|change| matches!(change, SocketChange::FirstBytes { .. })).len();
+    assert_eq!(payloads, 4 * PAIRS);
+    let opened = |change: &SocketChange| matches!(change, SocketChange::Closed(close) if close.opened.is_some());
+    assert_eq!(trace.all(opened).len(), 2 * 4 * PAIRS);
 }
 
 #[tokio::test]
@@ -81,12 +119,7 @@ async fn a_reader_that_comes_late_finds_everything() {
 async fn a_namespace_that_vanishes_takes_nothing_along_that_was_not_told() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    let held = namespace.run(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-        let to = listener.local_addr().expect("an address");
-        let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);
-        (0..10).map(pair).collect::<Vec<_>>()
-    });
+    let held = namespace.run(|| at_once(10));
     // Its last process is gone, its sockets are open still: they are all that keeps it.
     drop(namespace);
     drop(held);

@@ -7,6 +7,8 @@
 mod drops;
 mod gone;
 mod harness;
+mod late;
+mod live;
 mod loading;
 mod loss;
 mod open;

@@ -74,6 +74,49 @@ pub(super) fn settled(tracer: &Tracer) -> Result<Value> {
     anyhow::bail!("mesh-tracer still reads events 25 s after the storm")
 }
 
+/// The kernel counts what programs take (`kernel.bpf_stats_enabled`), for as long as this lives.
+pub(super) struct ProgramStatistics(String);
+
+impl ProgramStatistics {
+    const SYSCTL: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+    pub(super) fn on() -> Result<Self> {
+        let before = fs::read_to_string(Self::SYSCTL).with_context(|| format!("cannot read {}", Self::SYSCTL))?;
+        fs::write(Self::SYSCTL, "1").with_context(|| format!("cannot write {}: root may", Self::SYSCTL))?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for ProgramStatistics {
+    fn drop(&mut self) {
+        // Nobody could do anything about a failure, and it costs some nanoseconds a run until the next boot.
+        let _ = fs::write(Self::SYSCTL, self.0.trim());
+    }
+}
+
+/// What the kernel counted of a process's programs on packets.
+pub(super) struct PacketRuns {
+    pub(super) nanoseconds: f64,
+    pub(super) runs: f64,
+}
+
+pub(super) fn packet_runs(pid: u32) -> Result<PacketRuns> {
+    const CGROUP_SKB: f64 = 8.0;
+    let mut sum = PacketRuns { nanoseconds: 0.0, runs: 0.0 };
+    for file in fs::read_dir(format!("/proc/{pid}/fdinfo")).context("the tracer ended at once")?.flatten() {
+        let Ok(info) = fs::read_to_string(file.path()) else { continue };
+        let number = |key: &str| info.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<f64>().ok());
+        // A link's text names its program's type as well, and counts nothing.
+        if number("prog_type:") == Some(CGROUP_SKB)
+            && let (Some(nanoseconds), Some(runs)) = (number("run_time_ns:"), number("run_cnt:"))
+        {
+            sum.nanoseconds += nanoseconds;
+            sum.runs += runs;
+        }
+    }
+    Ok(sum)
+}
+
 /// Processor time of a process's threads. Of `setpriv`, which becomes the program that it starts.
 pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
     let mut total = Duration::ZERO;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::figures::{Bound, Figure, Report};
-use super::ground::{Ground, cpu_time, pause, seconds, settled};
+use super::ground::{Ground, ProgramStatistics, cpu_time, packet_runs, pause, seconds, settled};
 use crate::processes::Tracer;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -93,12 +93,36 @@ fn first_bytes(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
         rounds(ground, plan.pairs, &all, "small messages", &["ping-pong", "--messages", &MESSAGES.to_string()])?;
     let each = MESSAGES as f64 * PACKETS;
     let cost = |with: &[Taken]| pair(with, &taken[0], |with, without| (with.work - without.work) * 1e9 / each);
-    report.hold("kernel, a packet after the first payload", "ns", cost(&taken[2]), Bound::AtMost(60.0));
+    report.add("kernel, a packet after the first payload", "ns", cost(&taken[2]));
     report.add("empty programs, a packet", "ns", cost(&taken[1]));
+    packet_programs(ground, plan, report)?;
     let all = [Beside::Nothing, Beside::MeshTracer];
     let taken = rounds(ground, plan.pairs, &all, "bulk", &["bulk", "--bytes", &BULK.to_string()])?;
     let speed = pair(&taken[1], &taken[0], |with, without| without.wall / with.wall);
     report.add("bulk throughput with first bytes on, of off", "", speed);
+    Ok(())
+}
+
+/// The same packets by the kernel's own clock, around each run of a program: two runs of the work differ by more than a
+/// packet costs. What an empty program takes is the clock's own time.
+fn packet_programs(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
+    let _on = ProgramStatistics::on()?;
+    let (mut work, mut both) = (Vec::new(), Vec::new());
+    for _ in 0..plan.pairs {
+        let mut took = [0.0; 2];
+        for (took, flags) in took.iter_mut().zip([&["--scope", "all"][..], &["--scope", "all", "--idle-probes"]]) {
+            let tracer = ground.tracer(flags)?;
+            let before = packet_runs(tracer.pid())?;
+            ground.work(&["ping-pong", "--messages", &MESSAGES.to_string()])?;
+            let after = packet_runs(tracer.pid())?;
+            *took = (after.nanoseconds - before.nanoseconds) / (after.runs - before.runs);
+        }
+        both.push(took[0]);
+        work.push(took[0] - took[1]);
+    }
+    let what = "first bytes, a packet after the first payload, above an empty program";
+    report.hold(what, "ns", Figure::new(work), Bound::AtMost(60.0));
+    report.add("the same with the kernel's clock around it", "ns", Figure::new(both));
     Ok(())
 }
 

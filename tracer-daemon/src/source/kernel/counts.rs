@@ -36,6 +36,8 @@ pub struct EventCounts {
     pub untracked: u64,
     /// Dropped segments that were counted and not told by themselves, because their network namespace told too many.
     pub untold: u64,
+    /// Changes of a socket that were told by whichever hook met it next, because the kernel skipped the run that would have.
+    pub late: u64,
     /// Runs of a probe that the kernel skipped (`HookStatus::missed`, of all hooks that tell of sockets).
     pub missed: u64,
 }
@@ -86,7 +88,7 @@ impl EventCounts {
     /// What the engine must be told of as `Input::Lost` when it has grown.
     pub fn lost(&self) -> u64 {
         // What was not told of a drop makes no absence a proof: drops are never looked for.
-        let Self { kinds, unrecognised, untracked, untold: _, missed } = self;
+        let Self { kinds, unrecognised, untracked, untold: _, late: _, missed } = self;
         kinds.iter().map(|kind| kind.lost + kind.malformed).sum::<u64>() + unrecognised + untracked + missed
     }
 }

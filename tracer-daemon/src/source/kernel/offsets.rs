@@ -55,7 +55,7 @@ const KFREE_SKB: &str = "kfree_skb";
 const KFREE_SKB_REASON: u32 = 3;
 
 #[rustfmt::skip]
-const FIELDS: [Field; 32] = [
+const FIELDS: [Field; 34] = [
     Field::required("SOCK__DADDR", "sock", "__sk_common.skc_daddr"),
     Field::required("SOCK__RCV_SADDR", "sock", "__sk_common.skc_rcv_saddr"),
     Field::required("SOCK__DPORT", "sock", "__sk_common.skc_dport"),
@@ -69,6 +69,7 @@ const FIELDS: [Field; 32] = [
     Field::optional("SOCK__MARK", "sock", "sk_mark", Some("which sockets are ztunnel's own")),
     Field::required("SOCK__ERR", "sock", "sk_err"),
     Field::optional("SOCK__CGROUP", "sock", "sk_cgrp_data.cgroup", NO_CGROUP),
+    Field::optional("SOCK__ERR_SOFT", "sock", "sk_err_soft", Some("why a connect failed whose end the kernel skipped")),
     Field::required("NET__INUM", "net", "ns.inum"),
     Field::optional("CGROUP__KN", "cgroup", "kn", NO_CGROUP),
     Field::optional("KERNFS_NODE__ID", "kernfs_node", "id", NO_CGROUP),
@@ -86,6 +87,7 @@ const FIELDS: [Field; 32] = [
     Field::required("TCP_SOCK__SND_UNA", "tcp_sock", "snd_una"),
     Field::required("TCP_SOCK__RCV_NXT", "tcp_sock", "rcv_nxt"),
     Field::optional("TCP_SOCK__COPIED_SEQ", "tcp_sock", "copied_seq", Some("whether an aborted connection left bytes unread")),
+    Field::required("TCP_SOCK__BYTES_ACKED", "tcp_sock", "bytes_acked"),
     Field::optional("TCP_SOCK__BYTES_SENT", "tcp_sock", "bytes_sent", Some("bytes sent")),
     Field::optional("TCP_SOCK__BYTES_RECEIVED", "tcp_sock", "bytes_received", Some("bytes received")),
 ];

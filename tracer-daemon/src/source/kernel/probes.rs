@@ -21,8 +21,8 @@ pub(super) use sweep::Sweep;
 /// The kernel side, as build.rs made it.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
-/// The map of live sockets.
-const LIVE: &str = "LIVE";
+/// The maps of live sockets: those that have a place of their own, and the others.
+const LIVE: [&str; 2] = ["LIVE", "CROWDED_OUT"];
 
 pub(super) struct Probes {
     /// `None` once detached.
@@ -61,7 +61,12 @@ impl Probes {
         let mut loader = EbpfLoader::new();
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
-        loader.map_max_entries("EVENTS", config.ring_bytes).map_max_entries(LIVE, config.max_sockets.max(1));
+        // A place is the low bits of a cookie.
+        let places = config.max_sockets.max(1).next_power_of_two();
+        let mask = places - 1;
+        loader.map_max_entries("EVENTS", config.ring_bytes);
+        loader.map_max_entries(LIVE[0], places).map_max_entries(LIVE[1], config.max_sockets.max(1));
+        loader.override_global("LIVE_MASK", &mask, true);
         let idle = u32::from(config.idle);
         loader.override_global("IDLE", &idle, true);
         let harmless = layout.reasons.harmless();
@@ -111,23 +116,27 @@ impl Probes {
     }
 
     pub(super) fn see_resets(&self) -> bool {
-        self.hooks.iter().any(|hook| hook.name == hooks::SEES_RESETS && hook.state == HookState::Attached)
+        self.is_attached(hooks::SEES_RESETS)
+    }
+
+    fn is_attached(&self, name: &str) -> bool {
+        self.hooks.iter().any(|hook| hook.name == name && hook.state == HookState::Attached)
     }
 
     pub(super) fn hooks(&self) -> &[HookStatus] {
         &self.hooks
     }
 
-    /// Reads how many runs the kernel skipped and nothing made up for, into the hooks; the sum of those that may have been
-    /// events of sockets. `nested`: how many of the first program's the second one did.
-    pub(super) fn count_runs(&mut self, nested: u64) -> u64 {
+    /// Reads how many runs the kernel skipped and nothing makes up for, into the hooks; the sum of those that may have been
+    /// events of sockets.
+    pub(super) fn count_runs(&mut self) -> u64 {
+        let made_up_for = hooks::MAKE_UP_FOR_STATES.iter().all(|name| self.is_attached(name));
         if let Some(object) = &self.object {
             for (hook, status) in HOOKS.iter().zip(&mut self.hooks) {
                 if let Some(attach::Runs { skipped, time }) = object.program(hook.program).and_then(attach::runs) {
                     status.run_time = time;
                     status.missed = match hook.program {
-                        hooks::FIRST_OF_TWO => skipped.saturating_sub(nested),
-                        hooks::SECOND_OF_TWO => 0,
+                        hooks::STATES if made_up_for => 0,
                         _ => skipped,
                     };
                 }
@@ -137,8 +146,8 @@ impl Probes {
         of_sockets.map(|hook| hook.missed).sum()
     }
 
-    pub(super) fn detach(&mut self, nested: u64) {
-        self.count_runs(nested);
+    pub(super) fn detach(&mut self) {
+        self.count_runs();
         self.object = None;
     }
 }

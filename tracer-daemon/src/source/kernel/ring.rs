@@ -96,17 +96,13 @@ impl Ring {
         }
         counts.untracked = self.counter(counter::UNTRACKED)?;
         counts.untold = self.counter(counter::UNTOLD)?;
+        counts.late = self.counter(counter::LATE)?;
         Ok(counts)
     }
 
     /// Dropped segments, told and untold.
     pub(super) fn dropped(&self) -> Result<u64, KernelError> {
         Ok(self.counter(counter::EMITTED + EventKind::Drop as u32)? + self.counter(counter::UNTOLD)?)
-    }
-
-    /// State changes that the second program of `inet_sock_set_state` handled.
-    pub(super) fn nested(&self) -> Result<u64, KernelError> {
-        self.counter(counter::NESTED)
     }
 
     /// Decodes at most a batch; how many records it took.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use aya::maps::Map;
@@ -64,21 +64,28 @@ pub(super) fn sweep(
     hook: &Hook,
     name: &str,
     functions: &Btf,
-    map: &str,
+    maps: [&str; 2],
 ) -> Result<(HookState, Option<Sweep>), KernelError> {
-    let failed = KernelError::failed("open the probes' maps");
-    let fd = match object.map(map) {
-        Some(Map::HashMap(map)) => map.fd().as_fd().try_clone_to_owned().map_err(|error| failed(error.to_string()))?,
-        _ => return Err(failed(format!("there is no {map}"))),
-    };
+    let [first, second] = maps.map(|map| descriptor(object, map));
+    let maps = [first?, second?];
     let program: &mut Iter = program(object, hook)?;
     if let Err(error) = program.load(name, functions) {
         return Ok((state::<()>(Err(error))?, None));
     }
-    Ok(match program.fd().map_err(io::Error::other).and_then(|program| Sweep::attach(program.as_fd(), fd.as_fd())) {
+    Ok(match program.fd().map_err(io::Error::other).and_then(|program| Sweep::attach(program.as_fd(), &maps)) {
         Ok(sweep) => (HookState::Attached, Some(sweep)),
         Err(error) => (HookState::Absent { why: error.to_string() }, None),
     })
+}
+
+fn descriptor(object: &Ebpf, map: &str) -> Result<OwnedFd, KernelError> {
+    let failed = KernelError::failed("open the probes' maps");
+    match object.map(map) {
+        Some(Map::Array(map) | Map::HashMap(map)) => {
+            map.fd().as_fd().try_clone_to_owned().map_err(|error| failed(error.to_string()))
+        }
+        _ => Err(failed(format!("there is no {map}"))),
+    }
 }
 
 /// What the kernel counted of one program.

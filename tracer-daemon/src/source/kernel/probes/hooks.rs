@@ -32,14 +32,10 @@ pub(super) enum Point {
     Cgroup(CgroupSkbAttachType),
 }
 
-/// The two programs of one tracepoint: the second makes up for skipped runs of the first. What the second itself skips,
-/// the first has handled.
-pub(super) const FIRST_OF_TWO: &str = "inet_sock_set_state";
-pub(super) const SECOND_OF_TWO: &str = "inet_sock_set_state_nested";
-
-pub(super) const HOOKS: [Hook; 10] = [
+pub(super) const HOOKS: [Hook; 11] = [
     SET_STATE,
-    SET_STATE_NESTED,
+    CONG_STATE_SET,
+    DESTROY_SOCK,
     RECEIVE_RESET,
     SEND_RESET,
     RETRANSMIT,
@@ -50,6 +46,10 @@ pub(super) const HOOKS: [Hook; 10] = [
     GONE_SOCKETS,
 ];
 
+/// Every change of a socket's state.
+pub(super) const STATES: &str = "inet_sock_set_state";
+/// What the kernel skips of it is told later, at the latest with the socket's end, where both of these are.
+pub(super) const MAKE_UP_FOR_STATES: [&str; 2] = ["tcp_cong_state_set", "tcp_destroy_sock"];
 /// What it misses is no absence that proves anything: drops explain what was seen otherwise.
 pub(super) const DROPS: &str = "kfree_skb";
 /// Its absence makes a refused connect ambiguous: by a RST, or by ICMP.
@@ -61,24 +61,32 @@ pub(super) const SEES_RESETS: &str = "tcp_receive_reset";
 /// CLOSE come in softirq as often as not. Cannot see: a connect that fails before SYN_SENT (no route, a cgroup hook
 /// that refuses; trap 17), a SYN that a listener drops, a connection that waits in the accept queue. Since 4.16;
 /// with BTF 5.5.
-const SET_STATE: Hook = Hook {
-    name: "inet_sock_set_state",
-    program: FIRST_OF_TWO,
-    point: Point::Tracepoint("inet_sock_set_state"),
-    required: true,
-    without: "everything",
+const SET_STATE: Hook =
+    Hook { name: STATES, program: STATES, point: Point::Tracepoint(STATES), required: true, without: "everything" };
+
+/// `tcp_ca_openreq_child`, for every child that a listener makes, before it is open.
+///
+/// The kernel skips a tracing program that would interrupt itself: one change of state in some thousands on a busy cpu, when
+/// a softirq opens or closes a connection while a process opens another. What this remembers of a child lets whoever meets
+/// it next tell that it is open. Cannot see: children of kernels before 5.19. Since 5.19.
+const CONG_STATE_SET: Hook = Hook {
+    name: "tcp_cong_state_set",
+    program: "tcp_cong_state_set",
+    point: Point::Tracepoint("tcp_cong_state_set"),
+    required: false,
+    without: "that a connection was accepted where that interrupts another change of state (counted as missed)",
 };
 
-/// The same tracepoint again, for the changes that interrupt the first program on its own cpu, which the kernel skips.
+/// `tcp_v4_destroy_sock`, for every TCP socket that is no more.
 ///
-/// One change in some hundreds on a busy cpu: a softirq that opens or closes a connection while a process is opening
-/// another. It has to be attached after the first one, because it asks whether that one is in the middle of something.
-const SET_STATE_NESTED: Hook = Hook {
-    name: "inet_sock_set_state/nested",
-    program: SECOND_OF_TWO,
-    point: Point::Tracepoint("inet_sock_set_state"),
+/// One that is followed still was closed while another change of state was handled on its cpu, and the kernel skipped the
+/// program that tells of it. Cannot see: from which state it was closed, so not who closed first. Since 4.15; with BTF 5.5.
+const DESTROY_SOCK: Hook = Hook {
+    name: "tcp_destroy_sock",
+    program: "tcp_destroy_sock",
+    point: Point::Tracepoint("tcp_destroy_sock"),
     required: false,
-    without: "a change of state that interrupts another one (counted as missed by the first)",
+    without: "a close that interrupts another change of state (counted as missed)",
 };
 
 /// `tcp_reset`, when a RST was accepted for a socket, right before that goes to CLOSE.

@@ -1,12 +1,12 @@
-//! An iterator over the elements of a map. aya attaches iterators, but none that wants to be told of what.
+//! An iterator over the elements of two maps. aya attaches iterators, but none that wants to be told of what.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Attached: each run visits every element once.
+/// Attached to each map: each run visits every element of all of them once.
 #[derive(Debug)]
-pub(in crate::source::kernel) struct Sweep(OwnedFd);
+pub(in crate::source::kernel) struct Sweep(Vec<OwnedFd>);
 
 /// `union bpf_iter_link_info`, as far as it concerns maps.
 #[repr(C)]
@@ -38,30 +38,36 @@ const BPF_ITER_CREATE: i32 = 33;
 const BPF_TRACE_ITER: u32 = 28;
 
 impl Sweep {
-    pub(super) fn attach(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<Self> {
-        let info = LinkInfo { map: map.as_raw_fd() };
-        let create = LinkCreate {
-            program: program.as_raw_fd(),
-            target: 0,
-            attach_type: BPF_TRACE_ITER,
-            flags: 0,
-            info: &raw const info,
-            info_length: size_of::<LinkInfo>() as u32,
-            padding: 0,
-        };
-        // SAFETY: `create` is what the command reads, and `info`, which it points at, lives during the call.
-        unsafe { bpf(BPF_LINK_CREATE, &create) }.map(Self)
+    pub(super) fn attach(program: BorrowedFd<'_>, maps: &[OwnedFd]) -> io::Result<Self> {
+        maps.iter().map(|map| link(program, map.as_fd())).collect::<io::Result<_>>().map(Self)
     }
 
     /// Runs it; what it wrote.
     pub(in crate::source::kernel) fn run(&self) -> io::Result<Vec<u8>> {
-        let create = IterCreate { link: self.0.as_raw_fd(), flags: 0 };
-        // SAFETY: `create` is what the command reads.
-        let iterator = unsafe { bpf(BPF_ITER_CREATE, &create) }?;
         let mut written = Vec::new();
-        File::from(iterator).read_to_end(&mut written)?;
+        for link in &self.0 {
+            let create = IterCreate { link: link.as_raw_fd(), flags: 0 };
+            // SAFETY: `create` is what the command reads.
+            let iterator = unsafe { bpf(BPF_ITER_CREATE, &create) }?;
+            File::from(iterator).read_to_end(&mut written)?;
+        }
         Ok(written)
     }
+}
+
+fn link(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let info = LinkInfo { map: map.as_raw_fd() };
+    let create = LinkCreate {
+        program: program.as_raw_fd(),
+        target: 0,
+        attach_type: BPF_TRACE_ITER,
+        flags: 0,
+        info: &raw const info,
+        info_length: size_of::<LinkInfo>() as u32,
+        padding: 0,
+    };
+    // SAFETY: `create` is what the command reads, and `info`, which it points at, lives during the call.
+    unsafe { bpf(BPF_LINK_CREATE, &create) }
 }
 
 /// A command that makes a descriptor.
