@@ -70,7 +70,8 @@ pub struct Handshake {
 pub enum SocketChange {
     /// The SYN was sent again and nobody answered yet. `count` retransmissions so far, the first SYN not included.
     SynRetransmitted { since: Ktime, count: u8, client_isn: Option<u32> },
-    /// SYN_SENT -> ESTABLISHED. `since`: when SYN_SENT was entered. No handshake where the SYN carried data.
+    /// SYN_SENT -> ESTABLISHED. `since`: when SYN_SENT was entered, or the event's own time where that was not seen. No
+    /// handshake where the SYN carried data.
     Connected { since: Ktime, handshake: Option<Handshake> },
     /// SYN_SENT -> CLOSE.
     ConnectFailed { since: Ktime, error: ConnectError, client_isn: Option<u32> },

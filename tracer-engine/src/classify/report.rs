@@ -90,7 +90,13 @@ impl Opinion {
             scope: self.scope,
             revises,
             outcome: outcome(flow),
-            connect: flow.root.client.as_ref().and_then(|end| Some(end.opened?.since(end.since))),
+            // Both at once: when it dialled was not seen.
+            connect: flow
+                .root
+                .client
+                .as_ref()
+                .and_then(|end| Some(end.opened?.since(end.since)))
+                .filter(|took| !took.is_zero()),
             bytes_sent: flow.root.client_bytes().unwrap_or(0),
             bytes_received: flow.root.server_bytes().unwrap_or(0),
             syn_retransmits: flow.retransmits(),

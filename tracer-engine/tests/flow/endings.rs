@@ -258,6 +258,24 @@ fn a_socket_that_was_open_before_is_adopted() {
 }
 
 #[test]
+fn a_connect_whose_beginning_was_not_seen_claims_no_latency() {
+    let mut lab = mesh();
+    let mut app = lab.dial("search/old-0", "10.244.1.99:80");
+    lab.wire.connected(&mut app);
+    lab.wire.says(&mut app, By::Client, &says::http("x"));
+    lab.wire.fin(&app, By::Client);
+    let connect = |events: &[tracer_engine::socket::SocketEvent]| flows(&run(&lab.cluster, events.to_vec()))[0].connect;
+    assert!(connect(&lab.wire.events).is_some());
+    // The map of live sockets was full, or the opening was skipped and is told with the close.
+    for event in &mut lab.wire.events {
+        if let SocketChange::Connected { since, .. } = &mut event.change {
+            *since = event.at;
+        }
+    }
+    assert_eq!(connect(&lab.wire.events), None);
+}
+
+#[test]
 fn a_proxys_later_connections_are_no_flows_of_their_own() {
     let mut lab = mesh();
     let mut app = lab.captured(FROM, "10.244.1.21:9200");
