@@ -1,5 +1,5 @@
-//! `cargo xtask bench kernel`: what the probes cost. Every figure is the difference between two runs, one right after
-//! the other, with and without mesh-tracer; beside it the same with programs on the same hooks that do nothing.
+//! `cargo xtask bench kernel`: what the probes cost. Every figure is the difference between a run with mesh-tracer and those
+//! without it right before and right after; beside it the same with programs on the same hooks that do nothing.
 
 use std::fs;
 use std::path::Path;
@@ -52,6 +52,25 @@ struct Taken {
     tracer: f64,
 }
 
+/// A run beside something, and what it would have taken alone: a machine's speed drifts by more than what is measured here, but
+/// slowly, so that is the mean of the runs right before and right after.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    with: Taken,
+    without: Taken,
+}
+
+impl Taken {
+    fn mean(self, other: Self) -> Self {
+        let mean = |a: f64, b: f64| f64::midpoint(a, b);
+        Self {
+            wall: mean(self.wall, other.wall),
+            work: mean(self.work, other.work),
+            tracer: mean(self.tracer, other.tracer),
+        }
+    }
+}
+
 /// Says whether every figure is good enough.
 pub(crate) fn kernel(workspace: &Workspace, plan: Plan, json: Option<&Path>) -> Result<bool> {
     let ground = Ground::prepare(workspace, "bench-kernel")?;
@@ -69,36 +88,36 @@ pub(crate) fn kernel(workspace: &Workspace, plan: Plan, json: Option<&Path>) -> 
 
 /// Connect and close, as fast as it goes.
 fn connections(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
-    let all = [Beside::Nothing, Beside::IdleProbes, Beside::MeshTracer, Beside::OutOfScope];
+    let all = [Beside::IdleProbes, Beside::MeshTracer, Beside::OutOfScope];
     let work = ["storm", "--connections", &plan.connections.to_string()];
-    let taken = rounds(ground, plan.pairs, &all, "storm of connections", &work)?;
-    let [alone, idle, traced, out] = [0, 1, 2, 3].map(|of: usize| &taken[of]);
+    let pairs = rounds(ground, plan.pairs, all, "storm of connections", &work)?;
+    let [idle, traced, out] = &pairs;
     let each = f64::from(plan.connections);
-    let cost = |with: &[Taken]| pair(with, alone, |with, without| (with.work - without.work) * 1e6 / each / ENDS);
+    let cost = |pairs: &[Pair]| figure(pairs, |with, without| (with.work - without.work) * 1e6 / each / ENDS);
     report.hold("kernel, connect + close, per end", "us", cost(traced), Bound::AtMost(2.0));
     report.add("empty programs on the same hooks, per end", "us", cost(idle));
     report.add("kernel, out of scope, per end", "us", cost(out));
-    let tracer = |with: &[Taken]| Figure::new(with.iter().map(|taken| taken.tracer * 1e6 / each / ENDS));
-    report.hold("daemon, connect + close, per end", "us", tracer(traced), Bound::AtMost(1.0));
-    let speed = pair(traced, alone, |with, without| without.wall / with.wall);
-    report.hold("connect storm beside mesh-tracer, of alone", "", speed, Bound::AtLeast(0.95));
-    report.add("connect storm alone", "connections/s", Figure::new(alone.iter().map(|taken| each / taken.wall)));
+    let tracer = figure(traced, |with, _| with.tracer * 1e6 / each / ENDS);
+    report.hold("daemon, connect + close, per end", "us", tracer, Bound::AtMost(1.0));
+    let speed = |pairs: &[Pair]| figure(pairs, |with, without| without.wall / with.wall);
+    report.hold("connect storm beside mesh-tracer, of alone", "", speed(traced), Bound::AtLeast(0.95));
+    report.add("connect storm beside empty programs, of alone", "", speed(idle));
+    report.add("connect storm alone", "connections/s", figure(traced, |_, without| each / without.wall));
     Ok(())
 }
 
 /// Packets of a connection whose first payload was read long ago.
 fn first_bytes(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
-    let all = [Beside::Nothing, Beside::IdleProbes, Beside::MeshTracer];
-    let taken =
-        rounds(ground, plan.pairs, &all, "small messages", &["ping-pong", "--messages", &MESSAGES.to_string()])?;
+    let work = ["ping-pong", "--messages", &MESSAGES.to_string()];
+    let [idle, traced] = rounds(ground, plan.pairs, [Beside::IdleProbes, Beside::MeshTracer], "small messages", &work)?;
     let each = MESSAGES as f64 * PACKETS;
-    let cost = |with: &[Taken]| pair(with, &taken[0], |with, without| (with.work - without.work) * 1e9 / each);
-    report.add("kernel, a packet after the first payload", "ns", cost(&taken[2]));
-    report.add("empty programs, a packet", "ns", cost(&taken[1]));
+    let cost = |pairs: &[Pair]| figure(pairs, |with, without| (with.work - without.work) * 1e9 / each);
+    report.add("kernel, a packet after the first payload", "ns", cost(&traced));
+    report.add("empty programs, a packet", "ns", cost(&idle));
     packet_programs(ground, plan, report)?;
-    let all = [Beside::Nothing, Beside::MeshTracer];
-    let taken = rounds(ground, plan.pairs, &all, "bulk", &["bulk", "--bytes", &BULK.to_string()])?;
-    let speed = pair(&taken[1], &taken[0], |with, without| without.wall / with.wall);
+    let work = ["bulk", "--bytes", &BULK.to_string()];
+    let [traced] = rounds(ground, plan.pairs, [Beside::MeshTracer], "bulk", &work)?;
+    let speed = figure(&traced, |with, without| without.wall / with.wall);
     report.add("bulk throughput with first bytes on, of off", "", speed);
     Ok(())
 }
@@ -191,17 +210,27 @@ fn starting(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The same work beside each in turn, so that whatever else the machine does hits all alike. By `all`'s order.
-fn rounds(ground: &Ground, pairs: usize, all: &[Beside], what: &str, work: &[&str]) -> Result<Vec<Vec<Taken>>> {
-    let mut taken: Vec<Vec<Taken>> = all.iter().map(|_| Vec::new()).collect();
+/// The same work beside each in turn, and alone between any two. By `all`'s order.
+fn rounds<const N: usize>(
+    ground: &Ground,
+    pairs: usize,
+    all: [Beside; N],
+    what: &str,
+    work: &[&str],
+) -> Result<[Vec<Pair>; N]> {
+    let mut taken = all.map(|_| Vec::new());
     // The first run warms up what later ones find warm.
     beside(ground, Beside::Nothing, work)?;
+    let mut before = beside(ground, Beside::Nothing, work)?;
     for round in 0..pairs {
         eprintln!("{what}: round {} of {pairs}", round + 1);
         // Each begins a round as often as the others: who comes first has an advantage, or the opposite.
-        for turn in 0..all.len() {
-            let of = (turn + round) % all.len();
-            taken[of].push(beside(ground, all[of], work)?);
+        for turn in 0..N {
+            let of = (turn + round) % N;
+            let with = beside(ground, all[of], work)?;
+            let after = beside(ground, Beside::Nothing, work)?;
+            taken[of].push(Pair { with, without: before.mean(after) });
+            before = after;
         }
     }
     Ok(taken)
@@ -224,8 +253,8 @@ fn taken(said: &Value, tracer: Duration) -> Result<Taken> {
     Ok(Taken { wall: seconds(said, "wall")?, work: seconds(said, "cpu")?, tracer: tracer.as_secs_f64() })
 }
 
-fn pair(with: &[Taken], without: &[Taken], of: impl Fn(&Taken, &Taken) -> f64) -> Figure {
-    Figure::new(with.iter().zip(without).map(|(with, without)| of(with, without)))
+fn figure(pairs: &[Pair], of: impl Fn(&Taken, &Taken) -> f64) -> Figure {
+    Figure::new(pairs.iter().map(|pair| of(&pair.with, &pair.without)))
 }
 
 fn lost(status: &Value) -> u64 {
