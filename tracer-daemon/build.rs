@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let flags = [
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
-        // Compare-and-swap (`live.rs`), which kernels have since 5.12.
+        // Compare-and-swap (`live.rs`; `jit.rs` of source/kernel says who has it).
         "-Ctarget-cpu=v3".to_owned(),
         format!("--cfg=bpf_target_arch=\"{}\"", env::var("CARGO_CFG_TARGET_ARCH")?),
     ];

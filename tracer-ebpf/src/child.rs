@@ -29,11 +29,16 @@ pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(tcp) = sk.tcp() else { return 0 };
     let cookie = live::cookie(sk);
+    // It dialled itself, or passes here again.
+    if live::find(cookie).is_some() {
+        return 0;
+    }
     let mut blank = MaybeUninit::uninit();
     let live = Live::blank(&mut blank);
     if live.adopt(sk, tcp) {
         live.child = 1;
-        let _ = live::follow(&ctx, cookie, live);
+        // Where there is no room it is counted when the child is open, which tries again.
+        let _ = live::keep(cookie, live);
     } else if let Some(last) = OUT_OF_SCOPE.get_ptr_mut(0) {
         // SAFETY: memory of a per-cpu array.
         unsafe { last.write_volatile(cookie) };

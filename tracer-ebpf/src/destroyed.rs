@@ -2,12 +2,10 @@
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_common::counter;
 
 use crate::field::{Sock, is_idle};
 use crate::life;
 use crate::live;
-use crate::ring;
 
 /// A socket is followed until CLOSE is told. One that is followed still was skipped then.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
@@ -21,7 +19,6 @@ pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(tcp) = sk.tcp() else { return 0 };
-    ring::count(counter::LATE);
     life::closed(cookie, sk, tcp, life::SKIPPED);
     0
 }

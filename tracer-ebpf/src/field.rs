@@ -202,8 +202,13 @@ impl Sock {
             write(&mut socket.local, mapped(read(self.0, &SOCK__RCV_SADDR)));
             write(&mut socket.remote, mapped(read(self.0, &SOCK__DADDR)));
         }
-        socket.remote_port = u16::from_be(read(self.0, &SOCK__DPORT));
-        socket.local_port = u16::from_be(read(tcp.0, &TCP_SOCK__SPORT));
+        socket.remote_port = self.remote_port();
+        socket.local_port = tcp.local_port();
+    }
+
+    #[inline(always)]
+    pub fn remote_port(self) -> u16 {
+        u16::from_be(read(self.0, &SOCK__DPORT))
     }
 }
 
@@ -247,6 +252,11 @@ impl Bytes for SkBuff {
 }
 
 impl TcpSock {
+    #[inline(always)]
+    pub fn local_port(self) -> u16 {
+        u16::from_be(read(self.0, &TCP_SOCK__SPORT))
+    }
+
     #[inline(always)]
     pub fn snd_una(self) -> u32 {
         read(self.0, &TCP_SOCK__SND_UNA)

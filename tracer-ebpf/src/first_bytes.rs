@@ -14,7 +14,7 @@ use tracer_common::{FirstBytes, MAX_FIRST_BYTES, kind, tcp_flags};
 
 use crate::early;
 use crate::field::{Sock, is_idle};
-use crate::life;
+use crate::life::{self, Packet};
 use crate::listener;
 use crate::live::{self, DONE, Live};
 use crate::packet::{self, Segment};
@@ -53,7 +53,11 @@ pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
     if glance == Glance::Payload || (glance == Glance::Nothing && state(&ctx) == ESTABLISHED) {
         let cookie = cookie(&ctx);
         if let Some(live) = live::find(cookie) {
-            catch_up(&ctx, cookie, live, direction::SENT);
+            if live.lags() {
+                let payload = Segment::parse(&ctx).map_or(0, |segment| segment.length);
+                let bare = glance == Glance::Nothing;
+                catch_up(&ctx, cookie, live, if bare { Packet::SentBare } else { Packet::Sent { payload } });
+            }
             if glance == Glance::Payload {
                 read(&ctx, cookie, live, direction::SENT);
             }
@@ -72,7 +76,9 @@ pub fn first_bytes_received(ctx: SkBuffContext) -> i32 {
             let cookie = cookie(&ctx);
             match live::find(cookie) {
                 Some(live) => {
-                    catch_up(&ctx, cookie, live, direction::RECEIVED);
+                    if live.lags() {
+                        catch_up(&ctx, cookie, live, Packet::Received);
+                    }
                     read(&ctx, cookie, live, direction::RECEIVED);
                 }
                 None => for_listener(&ctx),
@@ -119,18 +125,13 @@ fn sk(ctx: &SkBuffContext) -> *mut bpf_sock {
 
 /// Tells that the socket is open, where that was skipped.
 #[inline(always)]
-fn catch_up(ctx: &SkBuffContext, cookie: u64, live: &mut Live, direction: u32) {
-    if !live.lags() {
-        return;
-    }
+fn catch_up(ctx: &SkBuffContext, cookie: u64, live: &mut Live, packet: Packet) {
     let sk = sk(ctx);
-    if sk.is_null() {
-        return;
+    if !sk.is_null()
+        && let Some(sk) = Sock::of_context(sk.cast())
+    {
+        life::catch_up(cookie, live, sk, packet);
     }
-    let Some(sk) = Sock::of_context(sk.cast()) else { return };
-    let sending =
-        if direction == direction::SENT { Segment::parse(ctx).map_or(0, |segment| segment.length) } else { 0 };
-    life::catch_up(cookie, live, sk, sending);
 }
 
 /// Runs for every packet of a followed socket that may have payload: after the first one it is one compare.

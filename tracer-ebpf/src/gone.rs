@@ -1,4 +1,4 @@
-//! Sockets whose end nobody told (trap 20): an iterator over the map of live sockets.
+//! Sockets whose end nobody told (trap 20): an iterator over the maps of live sockets.
 
 use core::ffi::c_void;
 use core::ptr::read_volatile;
@@ -37,7 +37,7 @@ pub extern "C" fn gone_sockets(ctx: *const MapElement) -> i32 {
             read_volatile(&raw const (*value).missing),
         )
     };
-    if cookie == 0 {
+    if cookie == 0 || cookie == live::BUSY {
         return 0;
     }
     let is_still = field::is_still(address, cookie);
@@ -49,10 +49,10 @@ pub extern "C" fn gone_sockets(ctx: *const MapElement) -> i32 {
     if is_still {
         live.missing = 0;
     } else if live.missing == 0 {
-        // In the moment in which it dials a socket looks the same. So it is told when it is missed a second time.
+        // In the moment in which it dials, or is written, a socket looks the same. So it is told when it is missed a second time.
         live.missing = 1;
     } else if live.child != 0 && live.opened == 0 {
-        // Its handshake was never complete, and nobody was told of it.
+        // Nobody was told of it: another child of the same handshake came first.
         live::forget(cookie);
     } else {
         // SAFETY: as above.

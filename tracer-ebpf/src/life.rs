@@ -13,9 +13,9 @@ use tracer_common::{Accept, Close, Connect, close_flags, connect_flags, counter,
 use crate::child;
 use crate::early;
 use crate::field::{Sock, TcpSock};
-use crate::live::{self, DONE, Exists, Live};
+use crate::live::{self, DONE, Live};
 use crate::ring::{self, Subject};
-use crate::state::{CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, SYN_RECV, SYN_SENT};
+use crate::state::{CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, LAST_ACK, SYN_RECV, SYN_SENT};
 
 /// In place of the state that a socket was in before CLOSE, where that change was skipped.
 pub const SKIPPED: i32 = 0;
@@ -42,31 +42,31 @@ pub fn connected(cookie: u64, sk: Sock, tcp: TcpSock) {
     Subject { at, cookie, socket: &live.socket }.emit(kind::CONNECT, body);
 }
 
-/// The cookie is the child's: the kernel has copied it from the request before it told of this change.
+/// False: it was no listener's child. The cookie is the child's: the kernel copies the request's, where that has one, before
+/// it tells of this change.
 #[inline(always)]
-pub fn accepted(ctx: &impl EbpfContext, cookie: u64, sk: Sock, tcp: TcpSock) -> Result<(), Exists> {
+pub fn accepted(ctx: &impl EbpfContext, cookie: u64, sk: Sock, tcp: TcpSock) -> bool {
     let at = now();
     if let Some(live) = live::find(cookie) {
         if live.child == 0 {
-            return Err(Exists);
+            return false;
         }
         let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
         open(cookie, live, tcp, at, flags);
-        return Ok(());
+        return true;
     }
     if child::is_out_of_scope(cookie) {
-        return Ok(());
+        return true;
     }
     let mut blank = MaybeUninit::uninit();
     let live = Live::blank(&mut blank);
-    if !live.adopt(sk, tcp) {
-        return Ok(());
+    if live.adopt(sk, tcp) {
+        let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
+        live.child = 1;
+        live::follow(ctx, cookie, live);
+        open(cookie, live, tcp, at, flags);
     }
-    let flags = if live.establish(at, tcp) { connect_flags::HANDSHAKE } else { 0 };
-    live.child = 1;
-    live::follow(ctx, cookie, live)?;
-    open(cookie, live, tcp, at, flags);
-    Ok(())
+    true
 }
 
 #[inline(always)]
@@ -83,37 +83,53 @@ fn open(cookie: u64, live: &mut Live, tcp: TcpSock, at: u64, flags: u32) {
     }
 }
 
-/// A packet of a socket whose entry says that it is not open yet. `sending`: bytes of payload in that packet, if it is one
-/// that the socket sends. The kernel tells of a change before it makes it: so whoever sees the state first and the entry then
-/// sees no entry that is only about to be told.
+/// A packet that a socket sends or receives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Packet {
+    /// Without payload: the last of a handshake's three, if the socket is open only now.
+    SentBare,
+    Sent {
+        payload: u32,
+    },
+    Received,
+}
+
+/// A packet of a socket whose entry says that it is not open yet. The kernel tells of a change before it makes it: so whoever
+/// sees the state first and the entry then sees no entry that is only about to be told (two cpus that both meet it may both
+/// tell, which the engine takes for once).
 #[inline(always)]
-pub fn catch_up(cookie: u64, live: &mut Live, sk: Sock, sending: u32) {
-    if matches!(i32::from(sk.state()), SYN_SENT | SYN_RECV) || !live.lags() {
+pub fn catch_up(cookie: u64, live: &mut Live, sk: Sock, packet: Packet) {
+    if matches!(i32::from(sk.state()), SYN_SENT | SYN_RECV | CLOSE) || !live.lags() {
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
     let at = now();
-    live.opened = at;
+    let sending = if let Packet::Sent { payload } = packet { payload } else { 0 };
     live.first = [tcp.snd_una(), tcp.rcv_nxt()];
     live.seen = [u8::from(tcp.bytes_sent() > u64::from(sending)), u8::from(tcp.bytes_received() != 0)];
-    tell_late(cookie, live, sk, tcp, at, live.since);
+    live.opened = at;
+    sk.tuple(tcp, &mut live.socket);
+    // Only the last of the three says when the socket opened.
+    let since = if packet == Packet::SentBare { live.since } else { 0 };
+    tell_late(&Subject { at, cookie, socket: &live.socket }, live.child != 0, tcp, since);
 }
 
 /// Both initial sequence numbers can be told at any time, from how far both directions have got.
 #[inline(always)]
-fn tell_late(cookie: u64, live: &mut Live, sk: Sock, tcp: TcpSock, at: u64, since: u64) {
+fn tell_late(subject: &Subject<'_>, is_child: bool, tcp: TcpSock, since: u64) {
     ring::count(counter::LATE);
-    sk.tuple(tcp, &mut live.socket);
-    let subject = Subject { at, cookie, socket: &live.socket };
-    let flags = connect_flags::HANDSHAKE;
+    let (sent, received) = (tcp.snd_una(), tcp.rcv_nxt());
     // The ACK of the client's SYN counts as a byte acknowledged: its SYN was sent by the socket itself, not for a request.
-    let acknowledged = tcp.snd_una().wrapping_sub(tcp.bytes_acked() as u32);
-    let peer = tcp.rcv_nxt().wrapping_sub(tcp.bytes_received() as u32).wrapping_sub(1);
-    if live.child == 0 {
-        subject.emit(kind::CONNECT, Connect { since, client_isn: acknowledged, server_isn: peer, flags, error: 0 });
-    } else {
+    let acknowledged = sent.wrapping_sub(tcp.bytes_acked() as u32);
+    let peer = received.wrapping_sub(tcp.bytes_received() as u32).wrapping_sub(1);
+    // Who receives a packet does not hold the socket: another cpu may be at it.
+    let is_still = sent == tcp.snd_una() && received == tcp.rcv_nxt();
+    let flags = if is_still { connect_flags::HANDSHAKE } else { 0 };
+    if is_child {
         let server_isn = acknowledged.wrapping_sub(1);
         subject.emit(kind::ACCEPT, Accept { client_isn: peer, server_isn, flags, padding: 0 });
+    } else {
+        subject.emit(kind::CONNECT, Connect { since, client_isn: acknowledged, server_isn: peer, flags, error: 0 });
     }
 }
 
@@ -122,6 +138,8 @@ fn tell_late(cookie: u64, live: &mut Live, sk: Sock, tcp: TcpSock, at: u64, sinc
 pub fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
     let mut blank = MaybeUninit::uninit();
     let live = match live::find(cookie) {
+        // Another child of the same handshake came first, and has the cookie.
+        Some(live) if live.address != sk.address() => return,
         Some(live) => live,
         // The child of a listener that failed before its handshake was complete: nobody was ever told of it.
         None if from == SYN_RECV => return,
@@ -133,28 +151,33 @@ pub fn closed(cookie: u64, sk: Sock, tcp: TcpSock, from: i32) {
             adopted
         }
     };
-    let at = now();
     let lags = live.lags();
     let was_open = match from {
         SYN_SENT | SYN_RECV => false,
         SKIPPED if !lags => true,
         // A client has received no sequence number before it is open; and of a child nobody knows that exchanged nothing.
-        SKIPPED if live.child == 0 => tcp.rcv_nxt() != 0,
+        SKIPPED if live.child == 0 => tcp.rcv_nxt() != 0 && tcp.bytes_acked() != 0,
         SKIPPED => tcp.bytes_received() != 0 || tcp.bytes_sent() != 0,
         _ => true,
     };
-    if live.opened == 0 {
+    if from == SKIPPED {
+        // The rest may be gone: a connect(2) that fails takes it away.
+        live.socket.local_port = tcp.local_port();
+    } else if live.opened == 0 {
         sk.tuple(tcp, &mut live.socket);
     }
+    let subject = Subject { at: now(), cookie, socket: &live.socket };
     if was_open {
         if lags {
             // When it was is not known any more: no latency is claimed.
-            tell_late(cookie, live, sk, tcp, at, 0);
+            tell_late(&subject, live.child != 0, tcp, 0);
         }
-        let body = ending(live, sk, tcp, from);
-        Subject { at, cookie, socket: &live.socket }.emit(kind::CLOSE, body);
+        subject.emit(kind::CLOSE, ending(live, sk, tcp, from));
     } else if live.child == 0 {
-        failed(&Subject { at, cookie, socket: &live.socket }, live, sk, tcp, from);
+        failed(&subject, live, sk, tcp, from);
+    }
+    if from == SKIPPED {
+        ring::count(counter::LATE);
     }
     live::forget(cookie);
 }
@@ -172,12 +195,20 @@ fn failed(subject: &Subject<'_>, live: &Live, sk: Sock, tcp: TcpSock, from: i32)
     };
     if from == SKIPPED && error == 0 {
         // It timed out, or was abandoned.
-        let body = Close { opened: 0, sent: 0, received: 0, flags: close_flags::UNSEEN, padding: 0 };
-        return subject.emit(kind::CLOSE, body);
+        return lost_sight(subject, true);
     }
     let flags = connect_flags::FAILED | if reset { connect_flags::RESET_RECEIVED } else { 0 };
     let body = Connect { since: live.since, client_isn: tcp.snd_una(), server_isn: 0, flags, error };
     subject.emit(kind::CONNECT, body);
+}
+
+/// A socket has ended, and it is not known how. `lags`: nor what became of its connect, which is an event that is missing.
+#[inline(always)]
+pub fn lost_sight(subject: &Subject<'_>, lags: bool) {
+    if lags {
+        ring::lose(kind::CONNECT);
+    }
+    subject.emit(kind::CLOSE, Close { opened: 0, sent: 0, received: 0, flags: close_flags::UNSEEN, padding: 0 });
 }
 
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! The sockets being followed: one entry per live socket, keyed by cookie, gone at CLOSE or when `gone` misses it.
 //!
-//! The kernel gives out cookies one after the other, so the low bits of a cookie are a good place: two sockets of the same
-//! place live at once only where one of them is old. An array then does what a hash map would, without a call and without a
-//! lock. Whoever finds its place taken lives in a hash map beside it.
+//! The kernel gives out cookies one after the other, 4096 at a time to each cpu, so the low bits of a cookie are a good place:
+//! few sockets that live at once share one, unless some of them are old. An array then does what a hash map would, without a
+//! call and without a lock. Whoever finds its place taken lives in a hash map beside it.
 
 use core::cell::UnsafeCell;
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
@@ -24,9 +24,9 @@ use crate::scope;
 #[map]
 static LIVE: Array<Live> = Array::with_max_entries(65_536, 0);
 
-/// Entries of `LIVE`, less one.
+/// Entries of `LIVE`, less one; or `NO_PLACES`.
 #[unsafe(no_mangle)]
-static LIVE_MASK: Global<u32> = Global::new(65_535);
+static LIVE_MASK: Global<u32> = Global::new(NO_PLACES);
 
 /// Those whose place in `LIVE` is another's. Resized by the daemon to `KernelConfig::max_sockets`: so many are followed
 /// whatever their cookies are. Takes memory only for what is in it.
@@ -51,7 +51,7 @@ pub struct Live {
     pub socket: Socket,
     /// When SYN_SENT was entered; 0 for accepted and adopted sockets.
     pub since: u64,
-    /// When ESTABLISHED was entered; 0 before, and for adopted sockets.
+    /// When ESTABLISHED was entered, or met where that was skipped; 0 before, and for adopted sockets.
     pub opened: u64,
     /// Sequence number of the next payload byte that is wanted, by `tracer_common::direction`.
     pub first: [u32; 2],
@@ -72,12 +72,11 @@ pub struct Live {
 /// `Live::seen`: the first payload was read, or cannot be any more.
 pub const DONE: u8 = 1;
 
-/// An entry exists already.
-pub struct Exists;
+/// `LIVE_MASK` on kernels whose JIT has no compare-and-swap.
+const NO_PLACES: u32 = u32::MAX;
 
 /// In place of a cookie while an entry is written: no socket has it.
-const BUSY: u64 = 1 << 63;
-const EEXIST: i32 = -17;
+pub const BUSY: u64 = 1 << 63;
 const WORDS: usize = size_of::<Live>() / size_of::<u64>();
 
 impl Live {
@@ -96,7 +95,7 @@ impl Live {
         unsafe { place.assume_init_mut() }
     }
 
-    /// Word by word, for the same reason. The cookie comes last: whoever finds it finds the rest.
+    /// Word by word, for the same reason. The cookie comes last, as nobody looks for it before.
     ///
     /// # Safety
     /// `place` must be valid for writes.
@@ -155,49 +154,53 @@ pub fn cookie(sk: Sock) -> u64 {
 
 #[inline(always)]
 pub fn find(cookie: u64) -> Option<&'static mut Live> {
-    let place = place(cookie)?;
     // SAFETY: memory of a map; another program may write it at the same time, and every field is written by plain stores of
     // its own.
     unsafe {
-        if (&raw const (*place).cookie).read_volatile() == cookie {
+        if let Some(place) = place(cookie)
+            && (&raw const (*place).cookie).read_volatile() == cookie
+        {
             return place.as_mut();
         }
-        if CROWDED.0.get().read_volatile() == 0 {
-            return None;
-        }
-        CROWDED_OUT.get_ptr_mut(cookie).and_then(|live| live.as_mut())
+        if is_crowded() { CROWDED_OUT.get_ptr_mut(cookie).and_then(|live| live.as_mut()) } else { None }
     }
 }
 
 #[inline(always)]
+fn is_crowded() -> bool {
+    // SAFETY: an aligned word.
+    unsafe { CROWDED.0.get().read_volatile() != 0 }
+}
+
+/// Where nobody has a place the verifier takes the compare-and-swap out, which is why nobody has one there.
+#[inline(always)]
 fn place(cookie: u64) -> Option<*mut Live> {
-    LIVE.get_ptr_mut(cookie as u32 & LIVE_MASK.load())
+    let mask = LIVE_MASK.load();
+    if mask == NO_PLACES { None } else { LIVE.get_ptr_mut(cookie as u32 & mask) }
 }
 
 /// Follows a socket. A full map is counted, and logged once per cpu: a flood of sockets must not be one of lines.
 #[inline(always)]
-pub fn follow(ctx: &impl EbpfContext, cookie: u64, live: &mut Live) -> Result<(), Exists> {
-    match keep(cookie, live) {
-        Ok(()) => Ok(()),
-        Err(EEXIST) => Err(Exists),
-        Err(_) => {
-            if ring::counted(counter::UNTRACKED) == 0 {
-                warn!(ctx, "the map of live sockets is full: further sockets have no first bytes and no opening time");
-            }
-            ring::count(counter::UNTRACKED);
-            Ok(())
+pub fn follow(ctx: &impl EbpfContext, cookie: u64, live: &mut Live) {
+    if keep(cookie, live).is_err() {
+        if ring::counted(counter::UNTRACKED) == 0 {
+            warn!(ctx, "the map of live sockets is full: further sockets have no first bytes and no opening time");
         }
+        ring::count(counter::UNTRACKED);
     }
 }
 
-/// Remembers a socket, where there is room; else the errno of the hash map.
+/// There is no room.
+pub struct Full;
+
+/// Remembers a socket that nobody finds yet.
 #[inline(always)]
-pub fn keep(cookie: u64, live: &mut Live) -> Result<(), i32> {
+pub fn keep(cookie: u64, live: &mut Live) -> Result<(), Full> {
     live.cookie = cookie;
     if let Some(place) = place(cookie) {
         // SAFETY: an aligned word of a map. The intrinsic because core offers no compare-and-swap on this target, while BPF
-        // has it (5.12).
-        let (taken_by, is_ours) = unsafe {
+        // has it.
+        let (_, is_ours) = unsafe {
             let owner = &raw mut (*place).cookie;
             atomic_cxchg::<u64, { AtomicOrdering::Relaxed }, { AtomicOrdering::Relaxed }>(owner, 0, BUSY)
         };
@@ -206,11 +209,8 @@ pub fn keep(cookie: u64, live: &mut Live) -> Result<(), i32> {
             unsafe { live.copy_to(place) };
             return Ok(());
         }
-        if taken_by == cookie {
-            return Err(EEXIST);
-        }
     }
-    CROWDED_OUT.insert(cookie, live, u64::from(BPF_NOEXIST))?;
+    CROWDED_OUT.insert(cookie, live, u64::from(BPF_NOEXIST)).map_err(|_| Full)?;
     crowd(1);
     Ok(())
 }
@@ -227,7 +227,7 @@ pub fn forget(cookie: u64) {
         }
     }
     // An entry that is not there was never followed: nothing to undo.
-    if CROWDED_OUT.remove(cookie).is_ok() {
+    if is_crowded() && CROWDED_OUT.remove(cookie).is_ok() {
         crowd(u64::MAX);
     }
 }

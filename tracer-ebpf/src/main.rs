@@ -12,7 +12,7 @@
 //! reading headers · `ring` the way out.
 #![no_std]
 #![no_main]
-#![expect(internal_features, reason = "core_intrinsics: ring::count")]
+#![expect(internal_features, reason = "core_intrinsics: atomics (ring::count, live::keep)")]
 #![feature(core_intrinsics)]
 
 mod child;

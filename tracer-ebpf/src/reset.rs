@@ -43,6 +43,6 @@ fn note(ctx: &BtfTracePointContext, mark: impl Fn(&mut Live)) {
     let live = Live::blank(&mut blank);
     if live.adopt(sk, tcp) {
         mark(live);
-        let _ = live::follow(ctx, cookie, live);
+        live::follow(ctx, cookie, live);
     }
 }

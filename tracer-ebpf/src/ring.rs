@@ -73,6 +73,13 @@ impl Subject<'_> {
     }
 }
 
+/// Counts an event that there was and that nobody can tell any more.
+#[inline(always)]
+pub fn lose(kind: u32) {
+    count(counter::EMITTED + kind);
+    count(counter::LOST + kind);
+}
+
 /// Adds one to a slot of `tracer_common::counter`. Atomic although it is per cpu: a softirq may interrupt a program
 /// that runs for a process, and the law emitted = decoded + malformed + lost has no tolerance.
 #[inline(always)]

@@ -9,6 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::field::{Sock, TcpSock, is_idle};
 use crate::life;
 use crate::live::{self, Live};
+use crate::ring::Subject;
 use crate::state::{CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT};
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -52,7 +53,7 @@ impl Interest {
         let cookie = live::cookie(sk);
         match self {
             Self::Connecting => connecting(ctx, cookie, sk, tcp),
-            Self::Accepted if life::accepted(ctx, cookie, sk, tcp).is_ok() => {}
+            Self::Accepted if life::accepted(ctx, cookie, sk, tcp) => {}
             // SYN_SENT -> SYN_RECV -> ESTABLISHED: both ends dialled at once, or the socket dialled itself.
             Self::Connected | Self::Accepted => life::connected(cookie, sk, tcp),
             Self::Closed { from } => life::closed(cookie, sk, tcp, from),
@@ -70,6 +71,10 @@ fn connecting(ctx: &BtfTracePointContext, cookie: u64, sk: Sock, tcp: TcpSock) {
     }
     live.since = life::now();
     live.socket.tid = bpf_get_current_pid_tgid() as u32;
-    // A cookie that exists would be a second connect(2) on a socket that never reached CLOSE: the kernel has none.
-    let _ = live::follow(ctx, cookie, live);
+    if let Some(before) = live::find(cookie) {
+        // A second connect(2) on this socket. Between the two it was in CLOSE, and that was skipped.
+        life::lost_sight(&Subject { at: live.since, cookie, socket: &before.socket }, before.lags());
+        live::forget(cookie);
+    }
+    live::follow(ctx, cookie, live);
 }

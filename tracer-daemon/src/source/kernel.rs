@@ -10,6 +10,7 @@ mod counts;
 pub mod decode;
 mod drops;
 mod error;
+mod jit;
 mod offsets;
 pub mod payload;
 mod probes;
@@ -46,8 +47,11 @@ pub struct KernelConfig {
     pub cgroup2: Option<PathBuf>,
     /// Bytes of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Live sockets that are followed at once; a socket beyond that is counted as untracked.
+    /// Live sockets that are followed at once, whatever their cookies are; with luck twice as many. A socket beyond that is
+    /// counted as untracked.
     pub max_sockets: u32,
+    /// Follow sockets in an array, which needs a kernel whose JIT has compare-and-swap; else in a hash map, which costs more.
+    pub array: bool,
     /// Whose traffic is traced from the start; empty: everybody's. `Kernel::scope` changes it later.
     pub scope: Vec<IpNet>,
     /// Attach programs that do nothing: what attaching alone costs is measured by that.
@@ -114,6 +118,7 @@ impl Default for KernelConfig {
             cgroup2: None,
             ring_bytes: 4 << 20,
             max_sockets: 65_536,
+            array: jit::has_compare_and_swap(),
             scope: Vec::new(),
             idle: false,
         }

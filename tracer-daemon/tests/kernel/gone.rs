@@ -2,16 +2,16 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use tracer_daemon::source::kernel::{EventKind, KernelConfig};
+use tracer_daemon::source::kernel::EventKind;
 use tracer_engine::socket::SocketChange;
 
-use crate::harness::{Namespace, Trace, assert_conserved};
+use crate::harness::{Namespace, Trace, alone, assert_conserved};
 use crate::live::Live;
 
-fn traced(entries: u32) -> (Namespace, Trace, Live) {
-    let namespace = Namespace::new();
-    let trace = Trace::with(&namespace, &KernelConfig { max_sockets: entries, ..KernelConfig::default() });
-    (namespace, trace, Live::of(entries))
+/// With 2 to the power of `net` places.
+fn traced(net: u8) -> (Namespace, Trace, Live) {
+    let (namespace, trace) = alone(net, 1 << net);
+    (namespace, trace, Live::of(1 << net))
 }
 
 fn sweep(trace: &mut Trace) -> Vec<u64> {
@@ -24,9 +24,9 @@ fn sweep(trace: &mut Trace) -> Vec<u64> {
     told.iter().map(|event| event.socket.cookie.0).collect()
 }
 
-fn pair(namespace: &Namespace) -> (TcpStream, TcpStream) {
-    namespace.run(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+fn pair(namespace: &Namespace, net: u8) -> (TcpStream, TcpStream) {
+    namespace.run(move || {
+        let listener = TcpListener::bind(format!("127.8.{net}.1:0")).expect("a listener");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         (client, listener.accept().expect("a connection").0)
     })
@@ -34,10 +34,10 @@ fn pair(namespace: &Namespace) -> (TcpStream, TcpStream) {
 
 #[tokio::test]
 async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_is_not() {
-    const ENTRIES: u32 = 1 << 13;
-    let (namespace, mut trace, mut live) = traced(ENTRIES);
-    let held = pair(&namespace);
-    let closed = pair(&namespace);
+    const NET: u8 = 13;
+    let (namespace, mut trace, mut live) = traced(NET);
+    let held = pair(&namespace, NET);
+    let closed = pair(&namespace, NET);
     trace.until("both connections", |events| events.len() == 4).await;
     let port = closed.0.local_addr().expect("an address").port();
     let cookie = |event: &&tracer_engine::socket::SocketEvent| event.socket.local.port == port;
@@ -46,7 +46,7 @@ async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_
 
     drop(closed);
     trace.until_over(2, 0).await;
-    let mut left = Live::of(ENTRIES);
+    let mut left = Live::of(1 << NET);
     assert!(!left.look_up(cookie), "its close was told");
     // What the map looks like where it was not.
     live.put_back(cookie);
@@ -66,8 +66,8 @@ async fn trap_20_a_socket_whose_close_was_not_told_is_missed_and_one_that_lives_
 
 #[tokio::test]
 async fn trap_20_another_socket_in_the_same_place_is_another_socket() {
-    let (namespace, mut trace, mut live) = traced(1 << 14);
-    let held = pair(&namespace);
+    let (namespace, mut trace, mut live) = traced(14);
+    let held = pair(&namespace, 14);
     trace.until("a connection", |events| events.len() == 2).await;
     let cookie = trace.connected()[0].socket.cookie.0;
     assert!(live.look_up(cookie), "it is followed");

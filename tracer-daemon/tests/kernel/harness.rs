@@ -255,6 +255,15 @@ pub(crate) fn tcp4() -> Socket {
     Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket")
 }
 
+/// A namespace, and probes that follow only sockets of `127.8.<net>.0/24`: of a small map, which the sockets of tests that run
+/// at the same time would fill.
+pub(crate) fn alone(net: u8, max_sockets: u32) -> (Namespace, Trace) {
+    let namespace = Namespace::new();
+    let scope = vec![format!("127.8.{net}.0/24").parse().expect("a network")];
+    let trace = Trace::with(&namespace, &KernelConfig { max_sockets, scope, ..KernelConfig::default() });
+    (namespace, trace)
+}
+
 /// A socket option that socket2 has no name for.
 pub(crate) fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) {
     let size = libc::socklen_t::try_from(size_of_val(&value)).expect("four");

@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tracer_daemon::source::kernel::KernelConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tracer_daemon::source::kernel::{EventCounts, EventKind};
 use tracer_engine::net::Cookie;
 use tracer_engine::socket::{ConnectError, Direction, End, Reset, SocketChange, SocketEvent, Unreachable};
 
-use crate::harness::{Namespace, Trace, address, assert_conserved, sh, tcp4};
+use crate::harness::{Trace, address, alone, assert_conserved, set, sh, tcp4};
 use crate::live::Live;
 
 /// A connection, and what the probes remember of both its ends.
@@ -23,13 +23,12 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new(places: u32) -> Self {
-        let namespace = Namespace::new();
-        let config = KernelConfig { max_sockets: places, ..KernelConfig::default() };
-        let mut trace = Trace::with(&namespace, &config);
-        let live = Live::of(places);
-        let (client, server) = namespace.run(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    /// With 2 to the power of `net` places: each test has a map of its own size, by which it is found.
+    async fn new(net: u8) -> Self {
+        let (namespace, mut trace) = alone(net, 1 << net);
+        let live = Live::of(1 << net);
+        let (client, server) = namespace.run(move || {
+            let listener = TcpListener::bind(format!("127.8.{net}.1:0")).expect("a listener");
             let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
             (client, listener.accept().expect("a connection").0)
         });
@@ -69,7 +68,7 @@ fn is_first_bytes(change: &SocketChange, wanted: Direction) -> bool {
 
 #[tokio::test]
 async fn a_client_whose_opening_was_skipped_is_open_when_it_sends() {
-    let mut pair = Pair::new(1 << 10).await;
+    let mut pair = Pair::new(11).await;
     let (client, _) = pair.cookies();
     pair.not_open(client);
     let already = pair.trace.events.len();
@@ -87,7 +86,7 @@ async fn a_client_whose_opening_was_skipped_is_open_when_it_sends() {
 
 #[tokio::test]
 async fn a_child_whose_opening_was_skipped_is_open_when_it_receives() {
-    let mut pair = Pair::new(1 << 9).await;
+    let mut pair = Pair::new(9).await;
     let (_, server) = pair.cookies();
     pair.not_open(server);
     let already = pair.trace.events.len();
@@ -107,7 +106,7 @@ async fn a_child_whose_opening_was_skipped_is_open_when_it_receives() {
 
 #[tokio::test]
 async fn a_child_whose_opening_was_skipped_is_open_when_it_speaks_first() {
-    let mut pair = Pair::new(1 << 8).await;
+    let mut pair = Pair::new(8).await;
     let (_, server) = pair.cookies();
     pair.not_open(server);
     let already = pair.trace.events.len();
@@ -122,7 +121,7 @@ async fn a_child_whose_opening_was_skipped_is_open_when_it_speaks_first() {
 /// Nothing is sent that could tell of it before, and by the end both directions have got further.
 #[tokio::test]
 async fn an_opening_that_nobody_met_is_told_with_the_close() {
-    let mut pair = Pair::new(1 << 7).await;
+    let mut pair = Pair::new(7).await;
     let (client, server) = pair.cookies();
     pair.client.write_all(b"hello").expect("a write");
     pair.server.read_exact(&mut [0; 5]).expect("a read");
@@ -146,8 +145,7 @@ async fn an_opening_that_nobody_met_is_told_with_the_close() {
 
 #[tokio::test]
 async fn a_close_that_was_skipped_is_told_when_the_socket_is_destroyed() {
-    const PLACES: u32 = 1 << 6;
-    let mut pair = Pair::new(PLACES).await;
+    let mut pair = Pair::new(6).await;
     let (cookie, _) = pair.cookies();
     pair.client.write_all(b"hello").expect("a write");
     pair.server.read_exact(&mut [0; 5]).expect("a read");
@@ -179,44 +177,96 @@ async fn a_close_that_was_skipped_is_told_when_the_socket_is_destroyed() {
 
 /// A client whose SYN nobody answers yet, and then `answer` does. Its error is fetched by its owner, and only then, when
 /// the socket is destroyed, is its end told: as if the kernel had skipped the program that tells of it.
-async fn told_of_a_fetched_error(places: u32, before: &'static str, answer: &'static str) -> SocketChange {
-    let namespace = Namespace::new();
-    let config = KernelConfig { max_sockets: places, ..KernelConfig::default() };
-    let mut trace = Trace::with(&namespace, &config);
-    let mut live = Live::of(places);
+async fn told_of_a_fetched_error(net: u8, before: &'static str, answer: &'static str) -> (SocketEvent, EventCounts) {
+    let (namespace, mut trace) = alone(net, 1 << net);
+    let mut live = Live::of(1 << net);
     let client = namespace.run(move || {
         sh(before);
         let client = tcp4();
         client.set_nonblocking(true).expect("an option");
-        client.connect(&address("127.0.0.1:9").into()).expect_err("in progress");
+        client.connect(&address(&format!("127.8.{net}.1:9")).into()).expect_err("in progress");
         client
     });
     let cookie = client.cookie().expect("a cookie");
     assert!(live.look_up(cookie), "it is followed");
     namespace.run(move || sh(answer));
     trace.until_over(0, 1).await;
-    assert!(client.take_error().expect("an option").is_some());
+    // A connect(2) that fetches the error takes the socket's addresses away.
+    let to = address(&format!("127.8.{net}.1:9")).into();
+    client.connect(&to).expect_err("it failed");
     live.put_back(cookie);
     let already = trace.events.len();
     drop(client);
     trace.until("its end", |events| events.len() > already).await;
     trace.detach();
-    let [SocketEvent { change, .. }] = &trace.events[already..] else { panic!("{}", trace.list()) };
-    change.clone()
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    let [event] = &trace.events[already..] else { panic!("{}", trace.list()) };
+    assert_eq!(event.socket.remote.to_string(), format!("127.8.{net}.1:9"));
+    assert_ne!(event.socket.local.port, 0);
+    (event.clone(), counts)
 }
 
 #[tokio::test]
 async fn a_failed_connect_that_was_skipped_has_the_error_that_the_kernel_remembers() {
     const REJECT: &str = "iptables -A INPUT -p tcp --dport 9 -j REJECT --reject-with icmp-host-unreachable";
-    let told = told_of_a_fetched_error(1 << 5, REJECT, "true").await;
-    let SocketChange::ConnectFailed { error, .. } = told else { panic!("{told:?}") };
+    let (told, counts) = told_of_a_fetched_error(5, REJECT, "true").await;
+    let SocketChange::ConnectFailed { error, .. } = told.change else { panic!("{told:?}") };
     assert_eq!(error, ConnectError::Unreachable(Unreachable::Host));
+    assert_eq!(counts.lost(), 0, "{counts:?}");
 }
 
 #[tokio::test]
 async fn a_failed_connect_that_was_skipped_has_no_error_that_nobody_knows() {
     const DROP: &str = "iptables -A INPUT -p tcp --dport 9 -j DROP";
-    let told = told_of_a_fetched_error(1 << 4, DROP, "iptables -F").await;
-    // It was refused; but that this was so is told by the skipped program alone.
-    assert_eq!(told, SocketChange::Gone);
+    let (told, counts) = told_of_a_fetched_error(4, DROP, "iptables -F").await;
+    // It was refused; but that this was so is told by the skipped program alone. So an event is missing, and is counted.
+    assert_eq!(told.change, SocketChange::Gone);
+    assert_eq!(counts.of(EventKind::Connect).lost, 1, "{counts:?}");
+}
+
+/// The third ACK is the only packet of an idle client that could tell, and the answer to a keep-alive probe looks the same.
+#[tokio::test]
+async fn a_client_whose_opening_was_skipped_is_open_when_it_acknowledges() {
+    let mut pair = Pair::new(12).await;
+    let (client, _) = pair.cookies();
+    pair.not_open(client);
+    let already = pair.trace.events.len();
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(1)).with_interval(Duration::from_secs(1));
+    SockRef::from(&pair.server).set_tcp_keepalive(&keepalive).expect("an option");
+    pair.trace.until("the opening", |events| events.len() > already).await;
+    let told = pair.told_after(already, client);
+    let SocketChange::Connected { since, handshake: Some(_) } = told[0] else { panic!("{told:?}") };
+    let SocketChange::Connected { since: before, .. } = &pair.opened.0.change else { panic!("a client") };
+    assert_eq!(since, before, "it is the third ACK as far as anybody can tell");
+    pair.end().await;
+}
+
+/// A child that is made with the SYN and stays in SYN_RECV, as its third ACK is dropped.
+#[tokio::test]
+async fn a_child_is_remembered_before_it_is_open() {
+    const NET: u8 = 15;
+    let (namespace, mut trace) = alone(NET, 1 << NET);
+    let mut live = Live::of(1 << NET);
+    let (client, child) = namespace.run(|| {
+        // Both sides, and no cookie is asked for.
+        std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "1539").expect("a sysctl");
+        let to = address(&format!("127.8.{NET}.1:8080"));
+        let listener = tcp4();
+        listener.bind(&to.into()).expect("an address");
+        set(&listener, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, 5);
+        listener.listen(5).expect("a listener");
+        sh("iptables -A INPUT -p tcp --dport 8080 --tcp-flags SYN,ACK ACK -j DROP");
+        let client = tcp4();
+        client.send_to_with_flags(b"hello", &to.into(), libc::MSG_FASTOPEN).expect("data on the SYN");
+        (client, listener.accept().expect("a child").0)
+    });
+    let cookie = child.cookie().expect("a cookie");
+    assert!(live.look_up(cookie), "it is followed");
+    assert!(trace.accepted().is_empty(), "{}", trace.list());
+    namespace.run(|| sh("iptables -F"));
+    trace.until("its opening", |events| events.iter().any(|event| event.socket.cookie.0 == cookie)).await;
+    assert_eq!(trace.accepted().len(), 1, "{}", trace.list());
+    drop((client, child));
+    trace.until_over(2, 0).await;
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::figures::{Bound, Figure, Report};
@@ -134,6 +134,7 @@ fn packet_programs(ground: &Ground, plan: Plan, report: &mut Report) -> Result<(
             let before = packet_runs(tracer.pid())?;
             ground.work(&["ping-pong", "--messages", &MESSAGES.to_string()])?;
             let after = packet_runs(tracer.pid())?;
+            ensure!(after.runs > before.runs, "no program ran on the packets of {MESSAGES} messages");
             *took = (after.nanoseconds - before.nanoseconds) / (after.runs - before.runs);
         }
         both.push(took[0]);

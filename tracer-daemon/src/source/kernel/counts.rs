@@ -31,7 +31,7 @@ pub struct EventCounts {
     pub(super) kinds: [KindCount; EventKind::ALL.len()],
     /// Malformed records that do not even tell their kind.
     pub unrecognised: u64,
-    /// Sockets that were not followed because the map of live sockets was full: their first bytes and the opening
+    /// Sockets that were not followed because there was no room: their first bytes and the opening
     /// time of their close are missing, and no other event tells so.
     pub untracked: u64,
     /// Dropped segments that were counted and not told by themselves, because their network namespace told too many.

@@ -24,6 +24,11 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 /// The maps of live sockets: those that have a place of their own, and the others.
 const LIVE: [&str; 2] = ["LIVE", "CROWDED_OUT"];
 
+/// Which are 2 GB of the kernel's memory.
+const MOST_SOCKETS: u32 = 1 << 24;
+/// As in `tracer-ebpf`'s `live.rs`: the verifier then removes what needs compare-and-swap.
+const NO_PLACES: u32 = u32::MAX;
+
 pub(super) struct Probes {
     /// `None` once detached.
     object: Option<Ebpf>,
@@ -61,11 +66,12 @@ impl Probes {
         let mut loader = EbpfLoader::new();
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
+        let sockets = config.max_sockets.clamp(1, MOST_SOCKETS);
         // A place is the low bits of a cookie.
-        let places = config.max_sockets.max(1).next_power_of_two();
-        let mask = places - 1;
+        let places = if config.array { sockets.next_power_of_two() } else { 1 };
+        let mask = if config.array { places - 1 } else { NO_PLACES };
         loader.map_max_entries("EVENTS", config.ring_bytes);
-        loader.map_max_entries(LIVE[0], places).map_max_entries(LIVE[1], config.max_sockets.max(1));
+        loader.map_max_entries(LIVE[0], places).map_max_entries(LIVE[1], sockets);
         loader.override_global("LIVE_MASK", &mask, true);
         let idle = u32::from(config.idle);
         loader.override_global("IDLE", &idle, true);

@@ -11,7 +11,7 @@ use super::{HookState, HookStatus, KernelError};
 
 /// A place of the kernel where a program of `tracer-ebpf` runs.
 pub(super) struct Hook {
-    /// The kernel's own name of it, and what sets it apart where it has two programs.
+    /// The kernel's own name of it.
     pub name: &'static str,
     /// The function of `tracer-ebpf`.
     pub program: &'static str,
@@ -27,7 +27,7 @@ pub(super) enum Point {
     Tracepoint(&'static str),
     /// Runs once, when it is read.
     Iterator(&'static str),
-    /// Runs over the map of live sockets whenever somebody asks for it.
+    /// Runs over the maps of live sockets whenever somebody asks for it.
     Sweep(&'static str),
     Cgroup(CgroupSkbAttachType),
 }
@@ -48,8 +48,9 @@ pub(super) const HOOKS: [Hook; 11] = [
 
 /// Every change of a socket's state.
 pub(super) const STATES: &str = "inet_sock_set_state";
-/// What the kernel skips of it is told later, at the latest with the socket's end, where both of these are.
-pub(super) const MAKE_UP_FOR_STATES: [&str; 2] = ["tcp_cong_state_set", "tcp_destroy_sock"];
+/// What the kernel skips of it is told by whoever meets the socket next, where all of these are.
+pub(super) const MAKE_UP_FOR_STATES: [&str; 4] =
+    ["tcp_cong_state_set", "tcp_destroy_sock", "cgroup_skb/egress", "cgroup_skb/ingress"];
 /// What it misses is no absence that proves anything: drops explain what was seen otherwise.
 pub(super) const DROPS: &str = "kfree_skb";
 /// Its absence makes a refused connect ambiguous: by a RST, or by ICMP.
@@ -66,9 +67,9 @@ const SET_STATE: Hook =
 
 /// `tcp_ca_openreq_child`, for every child that a listener makes, before it is open.
 ///
-/// The kernel skips a tracing program that would interrupt itself: one change of state in some thousands on a busy cpu, when
-/// a softirq opens or closes a connection while a process opens another. What this remembers of a child lets whoever meets
-/// it next tell that it is open. Cannot see: children of kernels before 5.19. Since 5.19.
+/// Since 6.1 the kernel skips a tracing program that would interrupt itself: one change of state in some thousands on a busy
+/// cpu, when a softirq opens or closes a connection while a process opens another. What this remembers of a child lets whoever
+/// meets it next tell that it is open: its next packet with payload, or its end. Since 5.19.
 const CONG_STATE_SET: Hook = Hook {
     name: "tcp_cong_state_set",
     program: "tcp_cong_state_set",
@@ -181,7 +182,7 @@ const OPEN_SOCKETS: Hook = Hook {
     without: "sockets that were open before the daemon started, until something happens to them",
 };
 
-/// The iterator over the map of live sockets, read every few minutes: those that are no more although nobody told (trap 20).
+/// The iterator over the maps of live sockets, read every few minutes: those that are no more although nobody told (trap 20).
 ///
 /// Not every CLOSE is told: on 6.18 one or two of 100,000 sockets went without, in some runs, and without a word from
 /// `tcp_destroy_sock` or perf either. Why is not known; no run of a program was skipped. So the only witness is the memory:
