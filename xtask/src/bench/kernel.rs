@@ -31,6 +31,7 @@ const BULK: u64 = 4_000_000_000;
 const STEADY_RATE: u32 = 20_000;
 const STEADY: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(10);
+const IDLES: usize = 3;
 
 /// What runs beside the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,7 +194,7 @@ fn starting(ground: &Ground, plan: Plan, report: &mut Report) -> Result<()> {
         starts.push(took() * 1e3);
         kept.push(tracer.rss_anon()? as f64 / 1e6);
         peaks.push(peak(tracer.pid())? as f64 / 1e6);
-        if idle.is_empty() {
+        if idle.len() < IDLES {
             let before = cpu_time(tracer.pid())?;
             #[expect(
                 clippy::disallowed_methods,
