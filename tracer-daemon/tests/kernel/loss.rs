@@ -20,12 +20,9 @@ fn storm(connections: usize) {
     }
 }
 
-/// Where `at_once` listens: `harness::alone` sees no other test's sockets there.
-const NET: u8 = 10;
-
-/// Connections that are open together.
-fn at_once(connections: usize) -> Vec<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind(format!("127.8.{NET}.1:0")).expect("a listener");
+/// Connections that are open together, to an address that `harness::alone` sees.
+fn at_once(net: u8, connections: usize) -> Vec<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind(format!("127.8.{net}.1:0")).expect("a listener");
     let to = listener.local_addr().expect("an address");
     let pair = |_| (TcpStream::connect(to).expect("a connection"), listener.accept().expect("a connection").0);
     (0..connections).map(pair).collect()
@@ -65,8 +62,9 @@ async fn nothing_is_lost_where_the_ring_has_room() {
 
 #[tokio::test]
 async fn a_full_map_is_counted_and_costs_no_outcome() {
+    const NET: u8 = 16;
     let (namespace, mut trace) = alone(NET, 1);
-    namespace.run(|| drop(at_once(20)));
+    namespace.run(|| drop(at_once(NET, 20)));
     trace.until_over(40, 0).await;
     assert_eq!((trace.connected().len(), trace.accepted().len()), (20, 20), "{}", trace.list());
     let counts = trace.kernel.counts().expect("counts");
@@ -78,9 +76,10 @@ async fn a_full_map_is_counted_and_costs_no_outcome() {
 #[tokio::test]
 async fn sockets_that_share_a_place_are_followed_all_the_same() {
     const PAIRS: usize = 500;
+    const NET: u8 = 10;
     let (namespace, mut trace) = alone(NET, 1024);
     // A socket is opened for each one that is held, so that those are too far apart for a place each.
-    let held = namespace.run(|| (0..PAIRS).map(|_| (at_once(1), drop(at_once(3)))).collect::<Vec<_>>());
+    let held = namespace.run(|| (0..PAIRS).map(|_| (at_once(NET, 1), drop(at_once(NET, 3)))).collect::<Vec<_>>());
     namespace.run(move || {
         for (pair, ()) in held {
             for (mut client, mut server) in pair {
@@ -116,7 +115,7 @@ async fn a_reader_that_comes_late_finds_everything() {
 async fn a_namespace_that_vanishes_takes_nothing_along_that_was_not_told() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    let held = namespace.run(|| at_once(10));
+    let held = namespace.run(|| at_once(17, 10));
     // Its last process is gone, its sockets are open still: they are all that keeps it.
     drop(namespace);
     drop(held);
