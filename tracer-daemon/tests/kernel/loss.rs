@@ -111,11 +111,35 @@ async fn a_reader_that_comes_late_finds_everything() {
     assert_eq!(trace.connected().len(), 2);
 }
 
+/// The probes wake the reader for the first event after a while, and for a while not again. If the reader has that event already
+/// when it would be woken, nobody wakes it.
+#[tokio::test]
+async fn an_event_that_was_taken_before_its_wake_up_hides_none_that_follows_it() {
+    const NET: u8 = 22;
+    for _ in 0..5 {
+        let (namespace, mut trace) = alone(NET, 1024);
+        // The first ever wakes.
+        let held = namespace.run(|| at_once(NET, 1));
+        let mut taken = Vec::new();
+        trace.kernel.drain(&mut taken);
+        trace.take(taken);
+        assert_eq!(trace.events.len(), 2, "{}", trace.list());
+        // The reader waits, the runtime finds the ring empty and forgets that it was woken, and only then something happens.
+        let closing = async {
+            for _ in 0..500 {
+                tokio::task::yield_now().await;
+            }
+            drop(held);
+        };
+        tokio::join!(trace.until_over(2, 0), closing);
+    }
+}
+
 #[tokio::test]
 async fn a_namespace_that_vanishes_takes_nothing_along_that_was_not_told() {
     let namespace = Namespace::new();
     let mut trace = Trace::of(&namespace);
-    let held = namespace.run(|| at_once(17, 10));
+    let held = namespace.run(|| at_once(21, 10));
     // Its last process is gone, its sockets are open still: they are all that keeps it.
     drop(namespace);
     drop(held);

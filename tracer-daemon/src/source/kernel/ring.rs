@@ -30,7 +30,9 @@ pub(super) struct Ring {
     counters: PerCpuArray<MapData, u64>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
     decoder: Decoder,
-    /// Runs after a wake-up: see `SETTLE`.
+    /// Something was taken, or the reader woken, since it was last arranged to look again.
+    stirred: bool,
+    /// Runs until the reader looks again: see `SETTLE`.
     settling: Option<Pin<Box<Sleep>>>,
     decoded: [u64; EventKind::ALL.len()],
     malformed: [u64; EventKind::ALL.len()],
@@ -42,7 +44,9 @@ pub(super) struct Ring {
 const BATCH: usize = 1024;
 
 /// The probes wake the reader at most once in 10 ms (`QUIET_NS` in tracer-ebpf/src/ring.rs). An event within that time
-/// is submitted silently, so the reader looks once more after it; any later event wakes it again.
+/// is submitted silently, so the reader looks once more after it; any later event wakes it again. It looks again after
+/// whatever it took, woken or not: who was there already when an event came is not woken for that, as epoll finds the ring
+/// empty again and says nothing.
 const SETTLE: Duration = Duration::from_millis(15);
 
 impl Ring {
@@ -52,7 +56,17 @@ impl Ring {
         let events = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
         let events = events.map_err(|error| watch(&error.into()))?;
         let none = [0; EventKind::ALL.len()];
-        Ok(Self { events, counters, logger, decoder, settling: None, decoded: none, malformed: none, unrecognised: 0 })
+        Ok(Self {
+            events,
+            counters,
+            logger,
+            decoder,
+            stirred: false,
+            settling: None,
+            decoded: none,
+            malformed: none,
+            unrecognised: 0,
+        })
     }
 
     pub(super) async fn read(&mut self, out: &mut Vec<KernelEvent>) -> Result<(), KernelError> {
@@ -60,20 +74,22 @@ impl Ring {
             if self.take(out) > 0 {
                 return Ok(());
             }
+            if std::mem::take(&mut self.stirred) {
+                self.settling = Some(Box::pin(tokio::time::sleep(SETTLE)));
+            }
             let settled = async {
                 match &mut self.settling {
                     Some(sleep) => sleep.await,
                     None => std::future::pending().await,
                 }
             };
-            let woken = tokio::select! {
+            tokio::select! {
                 ready = self.events.readable() => {
                     ready.map_err(|error| watch(&error))?.clear_ready();
-                    true
+                    self.stirred = true;
                 }
-                () = settled => false,
-            };
-            self.settling = woken.then(|| Box::pin(tokio::time::sleep(SETTLE)));
+                () = settled => self.settling = None,
+            }
             if let Some(logger) = &mut self.logger {
                 logger.flush();
             }
@@ -108,7 +124,7 @@ impl Ring {
 
     /// Decodes at most a batch; how many records it took.
     fn take(&mut self, out: &mut Vec<KernelEvent>) -> usize {
-        let Self { events, decoder, decoded, malformed, unrecognised, .. } = self;
+        let Self { events, stirred, decoder, decoded, malformed, unrecognised, .. } = self;
         let events = events.get_mut();
         let mut taken = 0;
         while taken < BATCH
@@ -131,6 +147,7 @@ impl Ring {
                 }
             }
         }
+        *stirred |= taken > 0;
         taken
     }
 
