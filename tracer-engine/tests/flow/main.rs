@@ -12,4 +12,5 @@ mod meshes;
 mod news;
 mod properties;
 mod rows;
+mod unanswered;
 mod wire;

@@ -1,16 +1,17 @@
-//! Each kind of row of the `basic`, `strict` and `registry-only` meshes that the demo does not have.
+//! Each kind of row of the `basic`, `strict` and `registry-only` meshes that the demo does not have. Those where nobody
+//! answers are in `unanswered`.
 
 use crate::cluster::Cluster;
 use crate::lab::{A_WHILE, Lab, check, endpoint};
 use crate::wire::{By, Conn, says};
 use std::time::Duration;
 use tracer_engine::mesh::facts::MtlsMode;
-use tracer_engine::socket::{ConnectError, Payload, ResponseBody};
+use tracer_engine::socket::{Payload, ResponseBody};
 
-const CLIENT: &str = "shop/client";
-const NOMESH: &str = "shop/nomesh";
-const DB: &str = "data/db-0";
-const DB_HOST: &str = "db.data.svc.cluster.local";
+pub(crate) const CLIENT: &str = "shop/client";
+pub(crate) const NOMESH: &str = "shop/nomesh";
+pub(crate) const DB: &str = "data/db-0";
+pub(crate) const DB_HOST: &str = "db.data.svc.cluster.local";
 
 fn mesh() -> Cluster {
     let db = [("db-0", "10.244.1.20"), ("db-1", "10.244.1.21")];
@@ -52,11 +53,11 @@ fn mesh() -> Cluster {
         .headless("data/srv", &[("srv-0", "10.244.1.50")], &[("mail", 2525, 2525), ("tcp-mail", 2626, 2626)])
 }
 
-fn basic() -> Lab {
+pub(crate) fn basic() -> Lab {
     Lab::new(mesh())
 }
 
-fn strict() -> Lab {
+pub(crate) fn strict() -> Lab {
     Lab::new(mesh().mtls(MtlsMode::Strict))
 }
 
@@ -65,7 +66,7 @@ fn registry_only() -> Lab {
 }
 
 /// Closes what is still open, from the application on.
-fn hang_up(lab: &mut Lab, conns: &[&Conn]) {
+pub(crate) fn hang_up(lab: &mut Lab, conns: &[&Conn]) {
     for conn in conns {
         lab.wire.fin(conn, By::Client);
     }
@@ -210,96 +211,6 @@ fn a_server_that_speaks_first_on_a_tcp_port_works() {
     lab.wire.pass(A_WHILE);
     hang_up(&mut lab, &[&app, &up, &local]);
     check(&lab, CLIENT, "data/srv-0", ["opaque-tcp", "headless-tcp", "", "mutual-tls"]);
-}
-
-#[test]
-fn a_silent_client_stalls_at_the_destination() {
-    let mut lab = basic();
-    let app = lab.captured(CLIENT, "10.244.1.50:2727");
-    let up = lab.upstream(CLIENT, "10.244.1.50:2727", "data/srv-0");
-    lab.wire.pass(Duration::from_secs(6));
-    hang_up(&mut lab, &[&app, &up]);
-    check(&lab, CLIENT, "data/srv-0", ["rejected", "server-first-stall", "destination-sniffs", "none"]);
-}
-
-#[test]
-fn a_silent_client_from_outside_stalls_there_too() {
-    let mut lab = basic();
-    let mut app = lab.dial(NOMESH, "10.244.1.50:2626");
-    lab.arrive(&mut app, "data/srv-0");
-    lab.wire.pass(Duration::from_secs(6));
-    hang_up(&mut lab, &[&app]);
-    check(&lab, NOMESH, "data/srv-0", ["rejected", "server-first-stall", "destination-sniffs", "none"]);
-}
-
-#[test]
-fn nobody_listens_behind_mesh_tls() {
-    let mut lab = basic();
-    let mut app = lab.captured(CLIENT, "10.244.1.20:9800");
-    let mut up = lab.upstream(CLIENT, "10.244.1.20:9800", DB);
-    lab.wire.says(&mut app, By::Client, &says::OTHER);
-    lab.wire.says(&mut up, By::Client, &says::mesh_tls(DB_HOST, 9800));
-    lab.local_refused(DB, 9800);
-    lab.wire.reset(&up, By::Server);
-    lab.wire.fin(&app, By::Server);
-    check(&lab, CLIENT, DB, ["rejected", "app-not-listening", "", "mutual-tls"]);
-}
-
-#[test]
-fn nobody_listens_on_an_undeclared_port() {
-    let mut lab = basic();
-    let mut app = lab.captured(CLIENT, "10.244.1.20:9999");
-    let mut up = lab.upstream(CLIENT, "10.244.1.20:9999", DB);
-    lab.relay(&mut [&mut app, &mut up], By::Client, &says::OTHER);
-    lab.local_refused(DB, 9999);
-    lab.wire.reset(&up, By::Server);
-    lab.wire.reset(&app, By::Server);
-    check(&lab, CLIENT, DB, ["rejected", "app-not-listening", "", "none"]);
-}
-
-#[test]
-fn nobody_listens_but_strict_refuses_before() {
-    let mut lab = strict();
-    let mut app = lab.captured(CLIENT, "10.244.1.20:9999");
-    let mut up = lab.upstream(CLIENT, "10.244.1.20:9999", DB);
-    lab.relay(&mut [&mut app, &mut up], By::Client, &says::OTHER);
-    lab.wire.reset(&up, By::Server);
-    lab.wire.reset(&app, By::Server);
-    check(&lab, CLIENT, DB, ["rejected", "plaintext-to-strict", "port-undeclared", "none"]);
-}
-
-#[test]
-fn nobody_listens_and_nobody_captures() {
-    let mut lab = basic();
-    let app = lab.dial(NOMESH, "10.244.1.41:9999");
-    lab.wire.fails(&app, ConnectError::Refused);
-    check(&lab, NOMESH, NOMESH, ["rejected", "app-not-listening", "", ""]);
-}
-
-#[test]
-fn a_proxy_that_gives_up_means_timed_out() {
-    let mut lab = basic();
-    let mut app = lab.captured(CLIENT, "10.244.1.99:9300");
-    lab.wire.says(&mut app, By::Client, &says::OTHER);
-    let proxy = lab.proxy(CLIENT, 0);
-    let up = lab.wire.dial(proxy, endpoint("10.244.1.99:9300"));
-    for (count, after) in [(1, 1), (2, 2), (3, 4)] {
-        lab.wire.pass(Duration::from_secs(after));
-        lab.wire.retransmits(&up, count);
-    }
-    lab.wire.pass(Duration::from_secs(3));
-    lab.wire.fails(&up, ConnectError::Abandoned);
-    lab.wire.reset(&app, By::Server);
-    check(&lab, CLIENT, CLIENT, ["rejected", "timed-out", "", ""]);
-}
-
-#[test]
-fn an_application_that_gives_up_is_abandoned() {
-    let mut lab = basic();
-    let app = lab.dial(NOMESH, "10.244.1.99:9300");
-    lab.wire.pass(Duration::from_secs(3));
-    lab.wire.fails(&app, ConnectError::Abandoned);
-    check(&lab, NOMESH, NOMESH, ["rejected", "abandoned", "", ""]);
 }
 
 #[test]
