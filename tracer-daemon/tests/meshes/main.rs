@@ -66,17 +66,7 @@ fn without_first_bytes_a_mesh_is_told_right_or_left_open() {
             source.never_wrong(scene, record.unwrap_or_else(|| panic!("no record of {:?}", scene.result)));
         }
     }
-    for score in [&both, &source] {
-        println!("{score}");
-    }
-    let wrong: Vec<_> = [both, source].into_iter().flat_map(Score::into_wrong).collect();
-    assert!(
-        wrong.is_empty(),
-        "{} wrong, on the tape {}:\n{}",
-        wrong.len(),
-        performance.tape.display(),
-        wrong.join("\n")
-    );
+    assert_none_wrong([both, source], &performance);
 }
 
 /// Facts as they were before the headless Service got this port: its proxy begins mesh TLS where they know no route.
@@ -118,7 +108,7 @@ fn trap_13_three_thousand_captured_connections_are_joined_to_their_captures() {
         let chosen: Vec<_> = ids.iter().map(|id| named(calls, id)).collect();
         chosen.into_iter().cycle().take(3000).collect()
     };
-    let performance = Performance::with("basic", &Options::default(), Duration::from_millis(2), choose);
+    let performance = Performance::with("basic", "trap-13", &Options::default(), Duration::from_millis(2), choose);
     let leg =
         |record: &Record, kind: &str| record.legs.iter().find(|leg| leg.kind == kind).map(|leg| leg.client.clone());
     let mut moved = 0;
@@ -134,15 +124,14 @@ fn trap_13_three_thousand_captured_connections_are_joined_to_their_captures() {
 #[test]
 fn fifty_calls_at_once_through_four_workers_are_right_or_doubtful() {
     let on = Options { concurrency: 4, ..Options::default() };
-    let performance = Performance::with("strict", &on, Duration::ZERO, |calls| vec![named(calls, "tcp-tcp"); 50]);
+    let performance =
+        Performance::with("strict", "fifty-at-once", &on, Duration::ZERO, |calls| vec![named(calls, "tcp-tcp"); 50]);
     let mut score = Score::new("strict", "fifty at once");
     for scene in &performance.scenes {
         let record = performance.told_of(scene).unwrap_or_else(|| panic!("no record of {:?}", scene.result));
         score.never_wrong(scene, record);
     }
-    println!("{score}");
-    let wrong = score.into_wrong();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_none_wrong([score], &performance);
 }
 
 fn named(calls: &[Call], id: &str) -> Call {
@@ -175,18 +164,17 @@ fn judge_but(mesh: &str, hidden: &[&str]) {
         }
     }
     destination.count_unseen(&performance.scenes);
-    for score in [&both, &source, &destination] {
-        println!("{score}");
-    }
     performance.keep_tape(mesh);
-    let wrong: Vec<_> = [both, source, destination].into_iter().flat_map(Score::into_wrong).collect();
-    assert!(
-        wrong.is_empty(),
-        "{} wrong, on the tape {}:\n{}",
-        wrong.len(),
-        performance.tape.display(),
-        wrong.join("\n")
-    );
+    assert_none_wrong([both, source, destination], &performance);
     let strays = performance.strays();
     assert!(strays.is_empty(), "nobody made these: {strays:#?}");
+}
+
+fn assert_none_wrong<const N: usize>(scores: [Score; N], of: &Performance) {
+    for score in &scores {
+        println!("{score}");
+    }
+    let wrong: Vec<_> = scores.into_iter().flat_map(Score::into_wrong).collect();
+    let (count, tape) = (wrong.len(), of.tape.display());
+    assert!(wrong.is_empty(), "{count} wrong, on the tape {tape}:\n{}", wrong.join("\n"));
 }

@@ -44,7 +44,7 @@ struct Daemon {
 impl Performance {
     /// Every recorded call, at its recorded pace.
     pub(crate) fn of(name: &str) -> Self {
-        Self::with(name, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
+        Self::with(name, name, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
     }
 
     /// As `of`, and nobody looks at payload.
@@ -54,9 +54,15 @@ impl Performance {
         Self::traced(name, &folder, &flags, &Options::default(), Duration::from_millis(60), <[Call]>::to_vec)
     }
 
-    /// The calls that `choose` makes of the recorded ones, one every `interval`.
-    pub(crate) fn with(name: &str, on: &Options, interval: Duration, choose: impl Fn(&[Call]) -> Vec<Call>) -> Self {
-        Self::traced(name, name, &[], on, interval, choose)
+    /// The calls that `choose` makes of the recorded ones, one every `interval`. `folder`: as in `traced`.
+    pub(crate) fn with(
+        name: &str,
+        folder: &str,
+        on: &Options,
+        interval: Duration,
+        choose: impl Fn(&[Call]) -> Vec<Call>,
+    ) -> Self {
+        Self::traced(name, folder, &[], on, interval, choose)
     }
 
     /// `folder`: where its tape and its journal lie, until the next time.
