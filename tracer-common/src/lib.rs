@@ -230,6 +230,9 @@ pub mod counter {
 /// Value of a field offset that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// In place of a mask: sockets are followed in the hash map alone, and the verifier removes what needs compare-and-swap.
+pub const NO_PLACES: u32 = u32::MAX;
+
 /// The most payload bytes one event bears: an application's ClientHello with a post-quantum key share fits (trap 15).
 pub const MAX_FIRST_BYTES: usize = 2048;
 

@@ -202,13 +202,8 @@ impl Sock {
             write(&mut socket.local, mapped(read(self.0, &SOCK__RCV_SADDR)));
             write(&mut socket.remote, mapped(read(self.0, &SOCK__DADDR)));
         }
-        socket.remote_port = self.remote_port();
+        socket.remote_port = u16::from_be(read(self.0, &SOCK__DPORT));
         socket.local_port = tcp.local_port();
-    }
-
-    #[inline(always)]
-    pub fn remote_port(self) -> u16 {
-        u16::from_be(read(self.0, &SOCK__DPORT))
     }
 }
 

@@ -1,7 +1,8 @@
 //! cgroup_skb on the root of cgroup2: the first payload of each direction of each socket.
 //!
 //! `bpf_skb_load_bytes` is the only safe reader of payload: what is sent lies in page fragments, and reading past the linear head
-//! by any other means yields unrelated kernel memory. Both programs always let the packet pass.
+//! by any other means yields unrelated kernel memory. Both programs always let the packet pass. And both meet sockets whose
+//! opening was skipped (`life`).
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::bpf_sock;
@@ -54,9 +55,13 @@ pub fn first_bytes_sent(ctx: SkBuffContext) -> i32 {
         let cookie = cookie(&ctx);
         if let Some(live) = live::find(cookie) {
             if live.lags() {
-                let payload = Segment::parse(&ctx).map_or(0, |segment| segment.length);
-                let bare = glance == Glance::Nothing;
-                catch_up(&ctx, cookie, live, if bare { Packet::SentBare } else { Packet::Sent { payload } });
+                let packet = match glance {
+                    Glance::Payload => {
+                        Packet::Sent { payload: Segment::parse(&ctx).map_or(0, |segment| segment.length) }
+                    }
+                    _ => Packet::SentBare,
+                };
+                catch_up(&ctx, cookie, live, packet);
             }
             if glance == Glance::Payload {
                 read(&ctx, cookie, live, direction::SENT);

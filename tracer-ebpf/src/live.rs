@@ -14,7 +14,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use aya_ebpf::{EbpfContext, Global};
 use aya_log_ebpf::warn;
-use tracer_common::{Socket, counter};
+use tracer_common::{NO_PLACES, Socket, counter};
 
 use crate::field::{Sock, TcpSock};
 use crate::ring;
@@ -24,7 +24,7 @@ use crate::scope;
 #[map]
 static LIVE: Array<Live> = Array::with_max_entries(65_536, 0);
 
-/// Entries of `LIVE`, less one; or `NO_PLACES`.
+/// Entries of `LIVE`, less one; or `NO_PLACES`, on kernels whose JIT has no compare-and-swap.
 #[unsafe(no_mangle)]
 static LIVE_MASK: Global<u32> = Global::new(NO_PLACES);
 
@@ -71,9 +71,6 @@ pub struct Live {
 
 /// `Live::seen`: the first payload was read, or cannot be any more.
 pub const DONE: u8 = 1;
-
-/// `LIVE_MASK` on kernels whose JIT has no compare-and-swap.
-const NO_PLACES: u32 = u32::MAX;
 
 /// In place of a cookie while an entry is written: no socket has it.
 pub const BUSY: u64 = 1 << 63;
@@ -172,7 +169,6 @@ fn is_crowded() -> bool {
     unsafe { CROWDED.0.get().read_volatile() != 0 }
 }
 
-/// Where nobody has a place the verifier takes the compare-and-swap out, which is why nobody has one there.
 #[inline(always)]
 fn place(cookie: u64) -> Option<*mut Live> {
     let mask = LIVE_MASK.load();

@@ -1,19 +1,13 @@
 //! What the running kernel's JIT can compile.
 
-use std::fs;
+use crate::process::kernel_release;
 
 /// BPF has had compare-and-swap since 5.12; the JIT of arm64 refuses it before 5.18.
 pub(super) fn has_compare_and_swap() -> bool {
-    if cfg!(target_arch = "aarch64") {
-        // Where the release cannot be read the safe answer is no.
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        version(&release) >= (5, 18)
-    } else {
-        true
-    }
+    if cfg!(target_arch = "aarch64") { version(&kernel_release()) >= (5, 18) } else { true }
 }
 
-/// The first two numbers of a release.
+/// The first two numbers of a release; a missing one is 0, for which the answer is the safe one.
 fn version(release: &str) -> (u32, u32) {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))

@@ -9,6 +9,7 @@ use std::fs::File;
 use aya::maps::{Map, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use aya_log::EbpfLogger;
+use tracer_common::NO_PLACES;
 
 use super::drops::DropMaps;
 use super::offsets::{Layout, Wanted};
@@ -23,11 +24,6 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-
 
 /// The maps of live sockets: those that have a place of their own, and the others.
 const LIVE: [&str; 2] = ["LIVE", "CROWDED_OUT"];
-
-/// Which are 2 GB of the kernel's memory.
-const MOST_SOCKETS: u32 = 1 << 24;
-/// As in `tracer-ebpf`'s `live.rs`: the verifier then removes what needs compare-and-swap.
-const NO_PLACES: u32 = u32::MAX;
 
 pub(super) struct Probes {
     /// `None` once detached.
@@ -66,7 +62,7 @@ impl Probes {
         let mut loader = EbpfLoader::new();
         // The object has no CO-RE relocations (offsets are globals), so the kernel's BTF need not stay.
         loader.btf(None);
-        let sockets = config.max_sockets.clamp(1, MOST_SOCKETS);
+        let sockets = config.max_sockets.max(1);
         // A place is the low bits of a cookie.
         let places = if config.array { sockets.next_power_of_two() } else { 1 };
         let mask = if config.array { places - 1 } else { NO_PLACES };

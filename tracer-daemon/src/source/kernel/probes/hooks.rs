@@ -75,7 +75,7 @@ const CONG_STATE_SET: Hook = Hook {
     program: "tcp_cong_state_set",
     point: Point::Tracepoint("tcp_cong_state_set"),
     required: false,
-    without: "that a connection was accepted where that interrupts another change of state (counted as missed)",
+    without: "some accepted connections of a busy cpu: what the kernel skips is then counted as missed",
 };
 
 /// `tcp_v4_destroy_sock`, for every TCP socket that is no more.
@@ -87,7 +87,7 @@ const DESTROY_SOCK: Hook = Hook {
     program: "tcp_destroy_sock",
     point: Point::Tracepoint("tcp_destroy_sock"),
     required: false,
-    without: "a close that interrupts another change of state (counted as missed)",
+    without: "some closes of a busy cpu: what the kernel skips is then counted as missed",
 };
 
 /// `tcp_reset`, when a RST was accepted for a socket, right before that goes to CLOSE.
@@ -147,7 +147,8 @@ const KFREE_SKB: Hook = Hook {
 ///
 /// The first payload tells what protocol was spoken, to which host, and with whose TLS. On the root of cgroup2, so that
 /// it sees every socket of the node. Cannot see: what is sent by kTLS offload before encryption, or by splice beyond
-/// the first packet. Needs CAP_NET_ADMIN and the host's cgroup2. Since 4.10; with links 5.7.
+/// the first packet. Also tells that a client is open where the change of state was skipped: its third ACK passes here. Needs
+/// CAP_NET_ADMIN and the host's cgroup2. Since 4.10; with links 5.7.
 const FIRST_BYTES_SENT: Hook = Hook {
     name: "cgroup_skb/egress",
     program: "first_bytes_sent",
