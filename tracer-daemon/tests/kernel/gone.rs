@@ -78,3 +78,38 @@ async fn trap_20_another_socket_in_the_same_place_is_another_socket() {
     drop(held);
     trace.until_over(2, 0).await;
 }
+
+/// Of two children that one handshake made the kernel keeps one, and lets the other go without a word to anybody.
+#[tokio::test]
+async fn a_child_that_never_opened_goes_as_silently_as_it_came() {
+    const NET: u8 = 17;
+    let (namespace, mut trace, mut live) = traced(NET);
+    let held = pair(&namespace, NET);
+    trace.until("a connection", |events| events.len() == 2).await;
+    assert!(live.look_up(trace.accepted()[0].socket.cookie.0), "it is followed");
+    let other = 1 << 60;
+    live.not_open();
+    live.put_back(other);
+    assert_eq!((sweep(&mut trace), sweep(&mut trace)), (vec![], vec![]));
+    assert!(!live.look_up(other), "its place is free");
+    drop(held);
+    trace.until_over(2, 0).await;
+}
+
+/// Both children of one handshake have its cookie.
+#[tokio::test]
+async fn the_close_of_another_socket_with_the_same_cookie_ends_nothing() {
+    const NET: u8 = 3;
+    let (namespace, mut trace, mut live) = traced(NET);
+    let (client, server) = pair(&namespace, NET);
+    trace.until("a connection", |events| events.len() == 2).await;
+    let cookie = trace.connected()[0].socket.cookie.0;
+    assert!(live.look_up(cookie), "it is followed");
+    live.elsewhere();
+    live.put_back(cookie);
+    drop((client, server));
+    // The server's end alone.
+    trace.until_over(1, 0).await;
+    assert!(live.look_up(cookie), "it is followed still");
+    assert_eq!((sweep(&mut trace), sweep(&mut trace)), (vec![], vec![cookie]));
+}

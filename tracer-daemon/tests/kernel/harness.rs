@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use tracer_daemon::source::kernel::{EventCounts, EventKind, HookState, Kernel, KernelConfig, KindCount};
 use tracer_engine::net::{Cookie, NetNs};
 use tracer_engine::socket::{
-    CgroupOwner, Close, ConnectError, Direction, Dropped, KernelEvent, Payload, SocketChange, SocketEvent,
+    CgroupOwner, Close, ConnectError, Direction, Dropped, Handshake, KernelEvent, Payload, SocketChange, SocketEvent,
 };
 
 /// Long past anything that a kernel takes; only a failing test waits for it.
@@ -209,6 +209,14 @@ impl Trace {
     }
 }
 
+/// What joins the two ends, where the event tells it.
+pub(crate) fn handshake(event: &SocketEvent) -> Option<Handshake> {
+    match event.change {
+        SocketChange::Connected { handshake, .. } | SocketChange::Accepted { handshake } => handshake,
+        _ => None,
+    }
+}
+
 /// The running kernel's first two numbers.
 pub(crate) fn kernel_version() -> (u32, u32) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
@@ -235,7 +243,6 @@ pub(crate) fn black_hole() -> SocketAddr {
     address("127.0.0.1:9")
 }
 
-/// For a test that holds thousands of sockets: a login shell's limit is 1024.
 /// Emitted = decoded + malformed + lost, for every kind.
 pub(crate) fn assert_conserved(counts: &EventCounts) {
     for kind in EventKind::ALL {
@@ -244,6 +251,7 @@ pub(crate) fn assert_conserved(counts: &EventCounts) {
     }
 }
 
+/// For a test that holds thousands of sockets: a login shell's limit is 1024.
 pub(crate) fn allow_files(count: u64) {
     let most = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: the structure lives during the call.

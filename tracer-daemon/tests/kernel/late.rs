@@ -9,7 +9,7 @@ use tracer_daemon::source::kernel::{EventCounts, EventKind};
 use tracer_engine::net::Cookie;
 use tracer_engine::socket::{ConnectError, Direction, End, Reset, SocketChange, SocketEvent, Unreachable};
 
-use crate::harness::{Trace, address, alone, assert_conserved, set, sh, tcp4};
+use crate::harness::{Trace, address, alone, assert_conserved, handshake, set, sh, tcp4};
 use crate::live::Live;
 
 /// A connection, and what the probes remember of both its ends.
@@ -20,11 +20,25 @@ struct Pair {
     server: TcpStream,
     /// As they were told when they were open.
     opened: (SocketEvent, SocketEvent),
+    /// Events that came before `not_open`.
+    before: usize,
 }
 
 impl Pair {
     /// With 2 to the power of `net` places: each test has a map of its own size, by which it is found.
     async fn new(net: u8) -> Self {
+        loop {
+            let mut pair = Self::open(net).await;
+            let (client, server) = pair.cookies();
+            // Other sockets of this machine take cookies between the two, and in one of many cases just so many that both have
+            // one place.
+            if pair.live.look_up(client.0) && pair.live.look_up(server.0) {
+                return pair;
+            }
+        }
+    }
+
+    async fn open(net: u8) -> Self {
         let (namespace, mut trace) = alone(net, 1 << net);
         let live = Live::of(1 << net);
         let (client, server) = namespace.run(move || {
@@ -35,7 +49,15 @@ impl Pair {
         trace.until("a connection", |events| events.len() == 2).await;
         let (client_end, server_end) = trace.ends();
         let opened = (client_end.clone(), server_end.clone());
-        Self { trace, live, client, server, opened }
+        assert!(handshake(&opened.0).is_some() && handshake(&opened.0) == handshake(&opened.1));
+        Self { trace, live, client, server, opened, before: 0 }
+    }
+
+    /// The client says five bytes.
+    async fn speak(&mut self) {
+        self.client.write_all(b"hello").expect("a write");
+        self.server.read_exact(&mut [0; 5]).expect("a read");
+        self.trace.until("payload at both ends", |events| events.len() == 4).await;
     }
 
     fn cookies(&self) -> (Cookie, Cookie) {
@@ -47,11 +69,17 @@ impl Pair {
         assert!(self.live.look_up(cookie.0), "it is followed");
         self.live.not_open();
         self.live.put_back(cookie.0);
+        self.before = self.trace.events.len();
     }
 
-    fn told_after(&self, already: usize, cookie: Cookie) -> Vec<&SocketChange> {
-        let later = self.trace.events[already..].iter();
-        later.filter(|event| event.socket.cookie == cookie).map(|event| &event.change).collect()
+    /// Waits until so much was told of this socket since `not_open`.
+    async fn told(&mut self, cookie: Cookie, count: usize) -> Vec<SocketEvent> {
+        let of = |events: &[SocketEvent], before: usize| -> Vec<SocketEvent> {
+            events[before..].iter().filter(|event| event.socket.cookie == cookie).cloned().collect()
+        };
+        let before = self.before;
+        self.trace.until("what was skipped", |events| of(events, before).len() >= count).await;
+        of(&self.trace.events, before)
     }
 
     async fn end(mut self) {
@@ -62,8 +90,12 @@ impl Pair {
     }
 }
 
-fn is_first_bytes(change: &SocketChange, wanted: Direction) -> bool {
-    matches!(change, SocketChange::FirstBytes { direction, .. } if *direction == wanted)
+/// It is told to be open, with the handshake that it had, and then the first bytes of this direction.
+fn assert_open_then_first_bytes(told: &[SocketEvent], opened: &SocketEvent, wanted: Direction) {
+    let [open, payload] = told else { panic!("{told:?}") };
+    assert_eq!(handshake(open), handshake(opened));
+    let is_wanted = matches!(payload.change, SocketChange::FirstBytes { direction, .. } if direction == wanted);
+    assert!(is_wanted, "{payload:?}");
 }
 
 #[tokio::test]
@@ -71,16 +103,11 @@ async fn a_client_whose_opening_was_skipped_is_open_when_it_sends() {
     let mut pair = Pair::new(11).await;
     let (client, _) = pair.cookies();
     pair.not_open(client);
-    let already = pair.trace.events.len();
     pair.client.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a write");
-    pair.trace.until("payload at both ends", |events| events.len() == already + 3).await;
-    let told = pair.told_after(already, client);
-    // The handshake and the latency are what they were, and the payload is read after all.
-    let SocketChange::Connected { handshake, .. } = told[0] else { panic!("{told:?}") };
-    let SocketChange::Connected { handshake: before, .. } = &pair.opened.0.change else { panic!("a client") };
-    assert!(before.is_some());
-    assert_eq!(handshake, before);
-    assert!(is_first_bytes(told[1], Direction::Sent), "{told:?}");
+    let told = pair.told(client, 2).await;
+    assert_open_then_first_bytes(&told, &pair.opened.0, Direction::Sent);
+    let SocketChange::Connected { since, .. } = told[0].change else { panic!("{told:?}") };
+    assert_eq!(since, told[0].at, "it may have been open for long: no latency is claimed");
     pair.end().await;
 }
 
@@ -89,18 +116,9 @@ async fn a_child_whose_opening_was_skipped_is_open_when_it_receives() {
     let mut pair = Pair::new(9).await;
     let (_, server) = pair.cookies();
     pair.not_open(server);
-    let already = pair.trace.events.len();
     pair.client.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a write");
-    pair.trace.until("payload at both ends", |events| events.len() == already + 3).await;
-    let told = pair.told_after(already, server);
-    let (SocketChange::Accepted { handshake }, SocketChange::Accepted { handshake: before }) =
-        (told[0], &pair.opened.1.change)
-    else {
-        panic!("{told:?}")
-    };
-    assert!(before.is_some());
-    assert_eq!(handshake, before);
-    assert!(is_first_bytes(told[1], Direction::Received), "{told:?}");
+    let told = pair.told(server, 2).await;
+    assert_open_then_first_bytes(&told, &pair.opened.1, Direction::Received);
     pair.end().await;
 }
 
@@ -109,12 +127,9 @@ async fn a_child_whose_opening_was_skipped_is_open_when_it_speaks_first() {
     let mut pair = Pair::new(8).await;
     let (_, server) = pair.cookies();
     pair.not_open(server);
-    let already = pair.trace.events.len();
     pair.server.write_all(b"220 ready\r\n").expect("a write");
-    pair.trace.until("payload at both ends", |events| events.len() == already + 3).await;
-    let told = pair.told_after(already, server);
-    assert!(matches!(told[0], SocketChange::Accepted { handshake } if handshake.is_some()), "{told:?}");
-    assert!(is_first_bytes(told[1], Direction::Sent), "{told:?}");
+    let told = pair.told(server, 2).await;
+    assert_open_then_first_bytes(&told, &pair.opened.1, Direction::Sent);
     pair.end().await;
 }
 
@@ -123,33 +138,22 @@ async fn a_child_whose_opening_was_skipped_is_open_when_it_speaks_first() {
 async fn an_opening_that_nobody_met_is_told_with_the_close() {
     let mut pair = Pair::new(7).await;
     let (client, server) = pair.cookies();
-    pair.client.write_all(b"hello").expect("a write");
-    pair.server.read_exact(&mut [0; 5]).expect("a read");
-    pair.trace.until("payload at both ends", |events| events.len() == 4).await;
+    pair.speak().await;
     pair.not_open(server);
-    let already = pair.trace.events.len();
     pair.client.shutdown(Shutdown::Both).expect("a FIN");
     pair.server.shutdown(Shutdown::Both).expect("a FIN");
-    pair.trace.until_over(2, 0).await;
-    let told = pair.told_after(already, server);
-    let (SocketChange::Accepted { handshake }, SocketChange::Accepted { handshake: before }) =
-        (told[0], &pair.opened.1.change)
-    else {
-        panic!("{told:?}")
-    };
-    assert_eq!(handshake, before);
+    let told = pair.told(server, 2).await;
+    assert_eq!((told.len(), handshake(&told[0])), (2, handshake(&pair.opened.1)), "{told:?}");
     let close = pair.trace.close_of(server);
     assert_eq!((close.opened, close.received, close.first_fin), (None, 5, Some(End::Peer)));
-    assert_eq!(pair.told_after(already, client).len(), 1, "{}", pair.trace.list());
+    assert_eq!(pair.told(client, 1).await.len(), 1, "{}", pair.trace.list());
 }
 
 #[tokio::test]
 async fn a_close_that_was_skipped_is_told_when_the_socket_is_destroyed() {
     let mut pair = Pair::new(6).await;
     let (cookie, _) = pair.cookies();
-    pair.client.write_all(b"hello").expect("a write");
-    pair.server.read_exact(&mut [0; 5]).expect("a read");
-    pair.trace.until("payload at both ends", |events| events.len() == 4).await;
+    pair.speak().await;
     let Pair { mut trace, mut live, client, server, .. } = pair;
     assert!(live.look_up(cookie.0), "it is followed");
     // Reset: in CLOSE at once, but there as long as its descriptor is.
@@ -231,15 +235,50 @@ async fn a_client_whose_opening_was_skipped_is_open_when_it_acknowledges() {
     let mut pair = Pair::new(12).await;
     let (client, _) = pair.cookies();
     pair.not_open(client);
-    let already = pair.trace.events.len();
     let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(1)).with_interval(Duration::from_secs(1));
     SockRef::from(&pair.server).set_tcp_keepalive(&keepalive).expect("an option");
-    pair.trace.until("the opening", |events| events.len() > already).await;
-    let told = pair.told_after(already, client);
-    let SocketChange::Connected { since, handshake: Some(_) } = told[0] else { panic!("{told:?}") };
-    let SocketChange::Connected { since: before, .. } = &pair.opened.0.change else { panic!("a client") };
-    assert_eq!(since, before, "it is the third ACK as far as anybody can tell");
+    let told = pair.told(client, 1).await;
+    assert_eq!(handshake(&told[0]), handshake(&pair.opened.0));
+    let since =
+        |event: &SocketEvent| if let SocketChange::Connected { since, .. } = event.change { Some(since) } else { None };
+    assert_eq!(since(&told[0]), since(&pair.opened.0), "it is the third ACK as far as anybody can tell");
     pair.end().await;
+}
+
+/// Its error was fetched, so it may dial again, on the same cookie: with what is remembered of the first time.
+#[tokio::test]
+async fn a_second_connect_is_not_taken_for_the_first_whose_end_was_skipped() {
+    const NET: u8 = 18;
+    let (namespace, mut trace) = alone(NET, 1 << NET);
+    let mut live = Live::of(1 << NET);
+    let (client, listener) = namespace.run(|| {
+        sh("iptables -A INPUT -p tcp --dport 9 -j DROP");
+        let client = tcp4();
+        client.set_nonblocking(true).expect("an option");
+        client.connect(&address(&format!("127.8.{NET}.1:9")).into()).expect_err("in progress");
+        (client, TcpListener::bind(format!("127.8.{NET}.2:0")).expect("a listener"))
+    });
+    let cookie = client.cookie().expect("a cookie");
+    assert!(live.look_up(cookie), "it is followed");
+    namespace.run(|| sh("iptables -F"));
+    trace.until_over(0, 1).await;
+    let nowhere = address(&format!("127.8.{NET}.1:9")).into();
+    client.connect(&nowhere).expect_err("it failed");
+    live.put_back(cookie);
+    let before = trace.events.len();
+    let to = listener.local_addr().expect("an address");
+    client.connect(&to.into()).expect_err("in progress");
+    trace.until("the second connection", |events| events.len() == before + 3).await;
+    let told: Vec<_> = trace.events[before..].iter().filter(|event| event.socket.cookie.0 == cookie).collect();
+    let [gone, open] = told[..] else { panic!("{}", trace.list()) };
+    assert_eq!((&gone.change, gone.socket.remote.to_string()), (&SocketChange::Gone, format!("127.8.{NET}.1:9")));
+    let SocketChange::Connected { since, .. } = open.change else { panic!("{open:?}") };
+    assert!(since >= gone.at, "it dialled anew: {open:?}");
+    assert_eq!(open.socket.remote.to_string(), to.to_string());
+    trace.detach();
+    let counts = trace.kernel.counts().expect("counts");
+    assert_conserved(&counts);
+    assert_eq!(counts.of(EventKind::Connect).lost, 1, "what became of the first is missing: {counts:?}");
 }
 
 /// A child that is made with the SYN and stays in SYN_RECV, as its third ACK is dropped.

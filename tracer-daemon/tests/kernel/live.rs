@@ -23,8 +23,9 @@ struct Element {
 impl Live {
     const LOOKUP: i32 = 1;
     const UPDATE: i32 = 2;
-    /// Where `tracer-ebpf`'s `Live` has when its socket was ESTABLISHED.
+    /// Where `tracer-ebpf`'s `Live` has when its socket was ESTABLISHED, and where that lies.
     const OPENED: usize = 80;
+    const ADDRESS: usize = 104;
 
     /// The only array of this process that has so many entries: tests run side by side, so each has a map of its own size.
     pub(crate) fn of(places: u32) -> Self {
@@ -49,6 +50,11 @@ impl Live {
     /// From now on what is remembered was not open yet: as where the kernel skipped the program that would have said so.
     pub(crate) fn not_open(&mut self) {
         self.value[Self::OPENED..][..8].fill(0);
+    }
+
+    /// From now on what is remembered is of another socket.
+    pub(crate) fn elsewhere(&mut self) {
+        self.value[Self::ADDRESS] ^= 8;
     }
 
     /// Puts what is remembered back under this cookie.

@@ -6,16 +6,9 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 use tracer_engine::net::Endpoint;
-use tracer_engine::socket::{End, Handshake, SocketChange, SocketEvent};
+use tracer_engine::socket::{End, SocketChange};
 
-use crate::harness::{Namespace, Trace, address, set, sh, tcp4};
-
-fn handshake(event: &SocketEvent) -> Option<Handshake> {
-    match event.change {
-        SocketChange::Connected { handshake, .. } | SocketChange::Accepted { handshake } => handshake,
-        _ => None,
-    }
-}
+use crate::harness::{Namespace, Trace, address, handshake, set, sh, tcp4};
 
 /// One connection; the client says five bytes, the server seven, the client closes first.
 fn converse(listener: &TcpListener, to: SocketAddr) -> SocketAddr {
